@@ -1,0 +1,1 @@
+"""The command line, the pipeline, recipes and the report."""

@@ -1,0 +1,176 @@
+"""How functions run over tasks: one process, or a pool of processes that survives the death of its workers.
+
+A stage is a list of tasks, a task is a function of its input files, and a barrier stands between stages. No document
+passes through the driver: results are names of files and counts. The engine knows no stage.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from datassay.corpus.errors import StoreError
+from datassay.corpus.store import Done, Outputs
+
+MAX_ATTEMPTS = 4
+"""A task whose worker died this often stops the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input files of one task, by the name of the dataset that they belong to."""
+
+    files: Mapping[str, tuple[Path, ...]]
+
+    def all(self, dataset: str) -> tuple[Path, ...]:
+        return self.files[dataset]
+
+    def one(self, dataset: str) -> Path:
+        """The only file of `dataset`. Raises ValueError if there is not exactly one."""
+        (path,) = self.files[dataset]
+        return path
+
+
+class TaskFunction(Protocol):
+    """A stage's function: reads its inputs, writes its outputs, keeps no state between calls."""
+
+    def __call__(self, inputs: Inputs, settings: Any, out: Outputs, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One call of a stage's function, with the key under which its result is known."""
+
+    function: TaskFunction
+    inputs: Inputs
+    settings: Any
+    folder: Path
+    index: int
+    key: str
+
+
+def run_task(task: Task, attempt: int = 0) -> Done:
+    """Run a task in this process and record that it is done."""
+    out = Outputs(task.folder, task.index, attempt)
+    task.function(task.inputs, task.settings, out)
+    return out.commit(task.key)
+
+
+class Engine(Protocol):
+    """Runs tasks in any order and yields each as it is done."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Done]: ...
+
+
+class InlineEngine:
+    """One task after the other in this process: for debugging and tests."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+        for task in tasks:
+            yield run_task(task)
+
+
+class LocalEngine:
+    """A pool of spawned processes that lives for the whole run.
+
+    A worker that is killed (out of memory, a crash in native code) breaks its pool; the pool is made anew and the tasks
+    that were under way run again, up to MAX_ATTEMPTS. They know which attempt they are.
+    """
+
+    def __init__(self, n_workers: int, *, initialize: Callable[[], None] | None = None) -> None:
+        self.n_workers = n_workers
+        self._initialize = initialize
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Done]:
+        attempts = [0] * len(tasks)
+        todo = list(range(len(tasks)))[::-1]
+        running: dict[Future[Done], int] = {}
+        try:
+            while todo or running:
+                while (
+                    todo and len(running) < self.n_workers
+                ):  # no more than workers, so that a break names the culprits
+                    i = todo.pop()
+                    running[self._ready_pool().submit(run_task, tasks[i], attempts[i])] = i
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                broken = []
+                for future in finished:
+                    i = running.pop(future)
+                    try:
+                        done = future.result()
+                    except BrokenProcessPool:
+                        broken.append(i)
+                    else:
+                        yield done
+                if broken:
+                    broken += running.values()
+                    running.clear()
+                    self.stop()
+                    todo += self._again(tasks, broken, attempts)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _again(self, tasks: Sequence[Task], broken: Sequence[int], attempts: list[int]) -> list[int]:
+        for i in broken:
+            attempts[i] += 1
+            if attempts[i] >= MAX_ATTEMPTS:
+                task = tasks[i]
+                raise StoreError(
+                    f"{task.folder.name} task {task.index}: its worker died {MAX_ATTEMPTS} times (out of memory?); "
+                    "run again with fewer --workers"
+                )
+        return sorted(broken, reverse=True)
+
+    def _ready_pool(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.n_workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(os.getpid(), self._initialize),
+            )
+        return self._pool
+
+    def stop(self) -> None:
+        """End the workers at once; what they had not finished leaves no trace."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(parent: int, initialize: Callable[[], None] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when to stop
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ["OMP_NUM_THREADS"] = "1"  # one task, one core: processes are the only parallelism
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if initialize is not None:
+        initialize()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, also when the parent was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

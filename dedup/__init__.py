@@ -1,0 +1,1 @@
+"""Exact and near duplicates: signatures, candidates, verified edges, clusters."""

@@ -1,0 +1,1 @@
+"""The compact GPT and the instrument: train, evaluate, generate, ablate."""
