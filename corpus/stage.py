@@ -38,7 +38,7 @@ class All:
     dataset: str
     name: str | None = None
     shards: Callable[[int], bool] | None = None
-    """Which shards, by index; all if None."""
+    """Which shards, or partitions of a dataset that has them, by index; all if None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,11 @@ class StageOutput:
             case Partition():
                 return [file for _, file in files if file.partition == index]
             case All(shards=chosen):
-                return [file for done, file in files if chosen is None or chosen(done.index)]
+                return [
+                    file
+                    for done, file in files
+                    if chosen is None or chosen(done.index if file.partition is None else file.partition)
+                ]
 
     def paths(self, dataset: str) -> list[Path]:
         """All files of a dataset, in the order of shards."""
@@ -83,6 +87,11 @@ class StageOutput:
         """The only file of a dataset that task `index` wrote."""
         (path,) = (self.folder / file.name for done, file in self._files(dataset) if done.index == index)
         return path
+
+    def partitions(self, dataset: str) -> list[Path]:
+        """The files of a dataset in the order of their partitions."""
+        found = sorted((file.partition or 0, file.name) for _, file in self._files(dataset))
+        return [self.folder / name for _, name in found]
 
     def n_bytes(self, dataset: str) -> int:
         return sum(file.n_bytes for _, file in self._files(dataset))

@@ -1,0 +1,126 @@
+"""The ablation of a run: what it would cost, said before it starts; then the runs; then what they showed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from datassay.cli.pipeline import Plan
+from datassay.cli.progress import Progress
+from datassay.corpus.errors import MissingExtraError
+from datassay.corpus.hashing import settings_key
+from datassay.corpus.store import read_json, write_json
+from datassay.model import ablation_plan
+from datassay.model.ablation_plan import Cost
+from datassay.model.statistics import MEAN, Analysis
+
+
+def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan_only: bool) -> str | None:
+    """Train what is not trained yet and write the analysis; returns the name of its folder below the run's.
+
+    None if only the plan was asked for. Raises MissingExtraError without torch.
+    """
+    try:
+        from datassay.model.ablation import AblationData, probe, run_ablation, survey
+        from datassay.model.train import TrainSettings
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the ablation trains models: pip install 'datassay[train]' (no {error.name})"
+        ) from error
+    recipe = plan.recipe.ablate
+    assert recipe is not None
+    settings = TrainSettings(
+        preset=recipe.model,
+        n_tokens=recipe.n_tokens,
+        batch_tokens=recipe.batch_tokens,
+        seq_len=recipe.seq_len,
+        lr=recipe.lr,
+        optimizer=recipe.optimizer,
+    )
+    finished = plan.finished
+    domains = sorted(name.removeprefix("domain ") for name in finished["validation"].counts)
+    shards = [path for i, path in enumerate(finished["ablation_tokens"].paths("tokens")) if plan.is_input(i)]
+    validation = dict(zip(domains, finished["validation_tokens"].paths("tokens"), strict=True))
+    data = AblationData(tuple(shards), {domain: (path,) for domain, path in validation.items()})
+    corpora = {
+        variant: survey(data, path)
+        for variant, path in zip(plan.variants, finished["variants"].paths("kept"), strict=True)
+    }
+    name = f"ablation-{settings_key(finished['ablation_tokenizer'].content, domains)[:12]}"
+    cost = _cost(folder / name, lambda: probe(data, next(iter(corpora.values())), settings, n_workers=n_workers))
+    ablation = ablation_plan.make_plan(
+        corpora,
+        seeds=range(recipe.n_seeds),
+        n_tokens=recipe.n_tokens,
+        tokens_per_step=recipe.batch_tokens,
+        cost=cost,
+        n_workers=n_workers,
+    )
+    for line in describe(ablation):
+        progress.note(line)
+    if plan_only:
+        return None
+    write_json(folder / name / "plan.json", orjson.loads(orjson.dumps(ablation, default=str)))
+    result = run_ablation(
+        ablation,
+        data,
+        settings,
+        folder=folder / name,
+        n_workers=n_workers,
+        on_start=lambda n_runs, n_done: progress.start("ablation", n_runs, n_done),
+        on_done=lambda key: progress.advance(),  # noqa: ARG005
+        target=recipe.target,
+    )
+    progress.finish(f"{len(result.runs)} runs")
+    for line in verdicts(result.analysis):
+        progress.note(line)
+    return name
+
+
+def _cost(folder: Path, measure: Callable[[], Cost]) -> Cost:
+    """What a run costs here: measured once, then remembered beside the runs."""
+    path = folder / "cost.json"
+    if path.exists():
+        return Cost(**read_json(path))
+    cost = measure()
+    write_json(path, asdict(cost))
+    return cost
+
+
+def describe(plan: ablation_plan.Plan) -> list[str]:
+    """What will be trained, what that costs and what it can show, as lines."""
+    lines = [f"  {'variant':<14} {'documents':>10} {'tokens':>13} {'epochs':>7}"]
+    for row in plan.rows:
+        corpus = row.corpus
+        lines.append(f"  {row.variant.name:<14} {corpus.n_documents:>10,} {corpus.n_tokens:>13,} {row.epochs:>7.2f}")
+    lines += [f"  note: {note}" for note in plan.notes]
+    lines.append(
+        f"ablation: {plan.n_runs} runs of {plan.n_tokens:,} tokens, {plan.seconds_per_run:.0f} s each, "
+        f"{plan.seconds / 60:.0f} min in all on {plan.n_workers} workers; "
+        f"should see effects from {plan.expected_detectable:.3f} bits per byte"
+    )
+    return lines
+
+
+def verdicts(analysis: Analysis) -> list[str]:
+    """Every contrast of the domain that counts, as lines."""
+    domain = analysis.target or MEAN
+    lines = [f"worth of each step, bits per byte on {domain} (below zero is better):"]
+    for contrast in analysis.contrasts:
+        if contrast.domain == domain:
+            name = (
+                contrast.step
+                if contrast.kind == "total"
+                else f"{'+' if contrast.kind == 'cumulative' else '-'}{contrast.step}"
+            )
+            interval = f"[{contrast.low:+.4f}, {contrast.high:+.4f}]"
+            seen = (
+                ""
+                if contrast.verdict in ("helps", "hurts")
+                else f" (would have seen {contrast.smallest_detectable:.3f})"
+            )
+            lines.append(f"  {name:<14} {contrast.difference:+.4f} {interval}  {contrast.verdict}{seen}")
+    return lines

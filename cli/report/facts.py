@@ -1,0 +1,269 @@
+"""What the report says of a run: tables asked of its files with DuckDB, nothing of the page."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datassay.cli.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import duckdb
+
+N_BINS = 40
+"""Bars of a histogram."""
+N_SAMPLES = 4
+"""Documents shown of each reason, and of those that were kept."""
+SAMPLE_CHARACTERS = 700
+N_CLUSTERS = 8
+N_DOMAINS = 15
+N_SIGNALS = 12
+"""Histograms: of the signals whose rules drop most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRow:
+    """What is left after a step."""
+
+    step: str
+    n_documents: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """What one rule drops."""
+
+    rule: str
+    limit: str
+    n_failed: int
+    n_alone: int
+    """Documents that no other rule drops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a histogram: documents with low <= value < high."""
+
+    low: float
+    high: float
+    kept: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How a signal is distributed over kept and dropped documents, and the limits of its rules."""
+
+    signal: str
+    bars: tuple[Bar, ...]
+    limits: tuple[float, ...]
+    n_outside: int
+    """Documents beyond the 99.5 % quantile, which the figure leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A document, cut to what is shown."""
+
+    id: str
+    url: str | None
+    reason: str
+    text: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Duplicates that belong together, and the one that stays."""
+
+    size: int
+    kept: str
+    kept_url: str | None
+    other_url: str | None
+    similarity: float
+    kind: str
+    difference: tuple[tuple[str, str], ...]
+    """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
+
+
+def records(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
+    """(outcome, reason, count) of every record of the input."""
+    return connection.execute(
+        "SELECT outcome, coalesce(reason, ''), count(*) FROM records GROUP BY ALL ORDER BY 1, 3 DESC, 2"
+    ).fetchall()
+
+
+def funnel(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> list[FunnelRow]:
+    """Documents and bytes that are in training after each step, from all that were extracted."""
+    n, n_bytes = _one(
+        connection, "SELECT count(*), coalesce(sum(n_bytes), 0) FROM text JOIN split USING (id) WHERE role = 'train'"
+    )
+    steps = [variant for variant in run.manifest["variants"] if variant["kind"] == "cumulative"]
+    return [
+        FunnelRow("raw", n, n_bytes),
+        *(FunnelRow(step["name"], step["n_documents"], step["n_bytes"]) for step in steps),
+    ]
+
+
+def roles(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
+    """(role, evaluation domain, documents)."""
+    return connection.execute(
+        "SELECT role, coalesce(domain, ''), count(*) FROM split GROUP BY ALL ORDER BY 1, 2"
+    ).fetchall()
+
+
+def rules(connection: duckdb.DuckDBPyConnection) -> list[RuleRow]:
+    """What each rule drops of the training documents, most first."""
+    found = connection.execute(
+        """
+        SELECT reason.rule, any_value(reason.limit), count(*), count(*) FILTER (n = 1)
+        FROM (
+            SELECT len(reasons) AS n, unnest(reasons) AS reason
+            FROM decisions JOIN split USING (id) WHERE role = 'train')
+        GROUP BY 1 ORDER BY 3 DESC, 1
+        """
+    ).fetchall()
+    return [RuleRow(*row) for row in found]
+
+
+def histograms(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -> list[Histogram]:
+    """Distributions of the signals that the rules limit, of the rules that drop most first."""
+    columns = dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE signals)").fetchall())
+    limits: dict[str, list[float]] = {}
+    for row in dropped:
+        for signal in re.findall(r"[a-z_][a-z0-9_]*", row.limit):
+            if columns.get(signal) in ("DOUBLE", "BIGINT"):
+                limits.setdefault(signal, []).extend(
+                    float(x) for x in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e\d+)?", row.limit)
+                )
+    shown = list(limits)[:N_SIGNALS]
+    return [_histogram(connection, signal, tuple(sorted(set(limits[signal])))) for signal in shown]
+
+
+def _histogram(connection: duckdb.DuckDBPyConnection, signal: str, limits: tuple[float, ...]) -> Histogram:
+    low, high, n = _one(
+        connection,
+        f"SELECT min({signal}), quantile_disc({signal}, 0.995), count(*) FROM signals JOIN decisions USING (id)",
+    )
+    inside = [limit for limit in limits if limit <= 2 * high]
+    high = max([high, *inside])
+    width = (high - low) / N_BINS or 1.0
+    counted = connection.execute(
+        f"""
+        SELECT least(floor(({signal} - $low) / $width), {N_BINS - 1})::INT AS bin,
+               count(*) FILTER (keep), count(*) FILTER (NOT keep)
+        FROM signals JOIN decisions USING (id) WHERE {signal} <= $high GROUP BY 1 ORDER BY 1
+        """,
+        {"low": low, "width": width, "high": high},
+    ).fetchall()
+    bars = tuple(Bar(low + i * width, low + (i + 1) * width, kept, dropped) for i, kept, dropped in counted)
+    return Histogram(signal, bars, tuple(inside), n - sum(bar.kept + bar.dropped for bar in bars))
+
+
+def languages(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, float]]:
+    """(language, documents, kept, mean score), the most frequent first."""
+    return connection.execute(
+        """
+        SELECT language, count(*), count(*) FILTER (keep), avg(language_score)
+        FROM language JOIN decisions USING (id) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
+        """
+    ).fetchall()
+
+
+def domains(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, int]]:
+    """(domain, documents, kept, bytes), the largest first."""
+    return connection.execute(
+        f"""
+        SELECT coalesce(domain, 'none'), count(*), count(*) FILTER (keep), sum(n_bytes)
+        FROM documents JOIN decisions USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1 LIMIT {N_DOMAINS}
+        """
+    ).fetchall()
+
+
+def samples(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -> list[tuple[str, list[Sample]]]:
+    """Some documents that were kept, and some of each reason, chosen by their id, which is a hash."""
+    groups = [("kept", "keep", "")]
+    groups += [
+        (row.rule, f"list_contains([r.rule FOR r IN reasons], {_quoted(row.rule)})", row.rule) for row in dropped
+    ]
+    groups.append(("duplicate", "kept_for IS NOT NULL", ""))
+    found = []
+    for title, condition, rule in groups:
+        rows = connection.execute(
+            f"""
+            SELECT id, url, reasons, kept_for, text FROM decisions JOIN split USING (id) JOIN documents USING (id)
+            WHERE role = 'train' AND {condition} ORDER BY id LIMIT {N_SAMPLES}
+            """
+        ).fetchall()
+        if rows:
+            found.append((title, [_sample(row, rule) for row in rows]))
+    return found
+
+
+def _sample(row: tuple[Any, ...], rule: str) -> Sample:
+    name, url, reasons, kept_for, text = row
+    shown = [f"{r['rule']} {'null' if r['value'] is None else format(r['value'], '.4g')}" for r in reasons]
+    shown.sort(key=lambda reason: not reason.startswith(rule + " "))
+    if kept_for is not None:
+        shown.append(f"duplicate of {kept_for}")
+    return Sample(name, url, ", ".join(shown), text[:SAMPLE_CHARACTERS], len(text) > SAMPLE_CHARACTERS)
+
+
+def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """(size, number of clusters of that size)."""
+    return connection.execute(
+        """
+        SELECT size, count(*)
+        FROM (SELECT count(*) AS size FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster)
+        WHERE size > 1 GROUP BY 1 ORDER BY 1
+        """
+    ).fetchall()
+
+
+def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
+    """The largest clusters, each with the document that stays and the word difference to its nearest other."""
+    rows = connection.execute(
+        f"""
+        WITH largest AS (
+            SELECT kept_for, count(*) + 1 AS size FROM decisions WHERE kept_for IS NOT NULL
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
+        near AS (
+            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, similarity, kind,
+                   row_number() OVER (PARTITION BY kept_for ORDER BY similarity, other) AS place
+            FROM largest JOIN pairs ON a = kept_for OR b = kept_for)
+        SELECT size, kept_for, stays.url, goes.url, similarity, kind, stays.text, goes.text
+        FROM near JOIN documents stays ON stays.id = kept_for JOIN documents goes ON goes.id = other
+        WHERE place = 1 ORDER BY size DESC, kept_for
+        """
+    ).fetchall()
+    return [Cluster(*row[:6], word_difference(row[6], row[7])) for row in rows]
+
+
+def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:
+    """The first words of two texts against each other, runs of the same kind joined."""
+    a, b = kept.split()[:n_words], other.split()[:n_words]
+    difference = []
+    for kind, a_low, a_high, b_low, b_high in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if kind == "equal":
+            difference.append(("same", " ".join(a[a_low:a_high])))
+        else:
+            if a_high > a_low:
+                difference.append(("gone", " ".join(a[a_low:a_high])))
+            if b_high > b_low:
+                difference.append(("new", " ".join(b[b_low:b_high])))
+    return tuple(difference)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    row = connection.execute(sql).fetchone()
+    assert row is not None  # an aggregate always gives a row
+    return row
+
+
+def _quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

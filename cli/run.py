@@ -1,0 +1,205 @@
+"""Run a recipe: every stage that is not done, then the ablation, then the report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from datassay.cli.ablate import ablate
+from datassay.cli.pipeline import INPUT, Plan, stages
+from datassay.cli.progress import Progress
+from datassay.cli.recipe import Recipe, load_recipe
+from datassay.cli.run_folder import stage_entry, write_manifest
+from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
+from datassay.corpus.errors import InputError, LockedError, RecipeError
+from datassay.corpus.inputs import find_inputs, shards
+from datassay.corpus.records import InputFile
+from datassay.corpus.split import REFERENCE, VALIDATION
+from datassay.corpus.stage import StageOutput, run_stage
+from datassay.filters.decide import check_rules
+
+PARTIAL = 4
+"""Exit status of a run in which a guard left something out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for."""
+
+    recipe: Path
+    output: Path | None = None
+    changes: tuple[str, ...] = ()
+    until: str | None = None
+    sample: float | None = None
+    limit: int | None = None
+    workers: int = 2
+    plan_only: bool = False
+
+
+class Terminated(BaseException):
+    """SIGTERM came: stop at once and leave a run that the same command continues."""
+
+
+def run_recipe(request: Request) -> int:
+    """Run a recipe as far as asked; returns the exit status."""
+    recipe = load_recipe(request.recipe, request.changes)
+    folder = request.output or Path("runs") / recipe.name
+    names = [stage.name for stage in stages(recipe)]
+    if request.until is not None and request.until not in [*names, "ablate", "report"]:
+        raise RecipeError(f"--until {request.until}: no such stage; there are {', '.join(names)}, ablate")
+    if request.sample is not None and not 0 < request.sample <= 1:
+        raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
+    with _locked(folder), _stopped_by_signals(), Progress() as progress:
+        try:
+            with _engine(request.workers) as engine:
+                return _run(recipe, request, folder, engine, progress)
+        except (KeyboardInterrupt, Terminated) as stop:
+            progress.note("stopped; the same command continues")
+            return 143 if isinstance(stop, Terminated) else 130
+
+
+def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progress: Progress) -> int:
+    plan = Plan(recipe, read_inputs(recipe, folder), share=request.sample or 1.0)
+    entries: dict[str, Any] = {}
+    manifest: dict[str, Any] = {
+        "datassay": version("datassay"),
+        "recipe": recipe.model_dump(mode="json"),
+        "sample": {"share": request.sample, "limit": request.limit},
+        "inputs": [[_input_entry(file) for file in files] for files in plan.shards],
+        "stages": entries,
+        "variants": [],
+        "ablation": None,
+    }
+    for stage in stages(recipe):
+        stage_plan = stage.plan(plan)
+        if stage.name == "verdicts":
+            check_rules(stage_plan.settings[0].rules, signal_schema(plan))
+        output = run_stage(
+            stage_plan,
+            plan.finished,
+            folder,
+            engine,
+            on_start=progress.start,
+            on_done=lambda name, done: progress.advance(),  # noqa: ARG005
+        )
+        plan.finished[stage.name] = output
+        entries[stage.name] = stage_entry(output, stage_plan.version)
+        if stage.name == "variants":
+            manifest["variants"] = [
+                {"name": variant.name, "kind": variant.kind, "steps": variant.steps, **done.counts}
+                for variant, done in zip(plan.variants, output.done, strict=True)
+            ]
+        write_manifest(folder, manifest)
+        progress.finish(summary(output))
+        if stage.name == request.until:
+            return _status(plan)
+    if recipe.ablate is not None:
+        result = ablate(plan, folder, n_workers=max(request.workers, 1), progress=progress, plan_only=request.plan_only)
+        if result is None:
+            return _status(plan)
+        manifest["ablation"] = result
+        write_manifest(folder, manifest)
+    elif request.until == "ablate":
+        raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")
+    if request.until != "ablate":
+        from datassay.cli.report.page import write_report
+        from datassay.cli.run_folder import open_run
+
+        progress.note(f"report: {write_report(open_run(folder))}")
+    return _status(plan)
+
+
+def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
+    """The shards of everything that the recipe names: the input first, then validation, then the reference.
+
+    Names of files that are no input carry their source in front, so that no two documents have one id.
+    """
+    cache = folder / "inputs.json"
+    found = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source=INPUT, cache=cache)
+    if not found:
+        raise InputError("the recipe's [input] names no file")
+    groups = shards(found)
+    others: list[tuple[str, tuple[str, ...]]] = []
+    if recipe.ablate is not None:
+        others += [(f"{VALIDATION}{domain}", paths) for domain, paths in sorted(recipe.ablate.validation.items())]
+    if recipe.quality is not None and recipe.quality.reference:
+        others.append((REFERENCE, recipe.quality.reference))
+    for source, paths in others:
+        files = find_inputs(paths, paths_from=None, source=source, cache=cache)
+        groups += shards([replace(file, name=f"{source}/{file.name}") for file in files])
+    return groups
+
+
+def signal_schema(plan: Plan) -> Any:
+    """The columns that a rule may name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from datassay.cli.pipeline import signal_datasets
+    from datassay.corpus.schema import DOCUMENT
+
+    fields = {field.name: field for field in DOCUMENT if field.name != "text"}
+    for stage, dataset in signal_datasets(plan.recipe):
+        fields.update({field.name: field for field in pq.read_schema(plan.finished[stage].path(dataset))})
+    return pa.schema(list(fields.values()))
+
+
+def summary(output: StageOutput) -> str:
+    """A stage's counts on one line, the largest first."""
+    counts = sorted(output.counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{name} {n:,}" for name, n in counts[:5]]
+    return ", ".join(shown) + (", …" if len(counts) > 5 else "")
+
+
+def _status(plan: Plan) -> int:
+    return PARTIAL if any(output.is_partial for output in plan.finished.values()) else 0
+
+
+def _input_entry(file: InputFile) -> dict[str, Any]:
+    return {"name": file.name, "source": file.source, "n_bytes": file.n_bytes, "sha256": file.sha256}
+
+
+@contextmanager
+def _engine(n_workers: int) -> Iterator[Engine]:
+    if n_workers == 0:
+        yield InlineEngine()
+    else:
+        with LocalEngine(n_workers) as engine:
+            yield engine
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The run folder for this process alone. Raises LockedError if another has it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise LockedError(
+            f"{folder}: another process works on this run; wait for it or take another --output"
+        ) from error
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,119 @@
+"""A run as it lies on disk: its manifest, and where the files of each dataset are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datassay.corpus.errors import StoreError
+from datassay.corpus.store import read_json, write_json
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow.dataset
+
+    from datassay.corpus.stage import StageOutput
+
+SIGNALS = ("text", "language", "quality")
+"""Datasets that are columns of the view `signals`, together with the user's own."""
+
+DATASETS = {
+    "documents": (("clean", "clean"),),
+    "records": (("extract", "records"),),
+    "text": (("text", "text"),),
+    "language": (("language", "language"),),
+    "quality": (("quality", "quality"),),
+    "pairs": (("exact", "pairs"), ("verify", "pairs")),
+    "split": (("split", "split"),),
+    "decisions": (("decide", "decisions"),),
+    "corpus": (("write", "corpus"),),
+}
+"""What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run folder whose manifest was read."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    def has(self, stage: str) -> bool:
+        return stage in self.manifest["stages"]
+
+    def files(self, stage: str, dataset: str) -> list[Path]:
+        """The files of a stage's dataset, in the order of shards. Raises StoreError if the stage has not run."""
+        if not self.has(stage):
+            raise StoreError(f"{self.path}: stage {stage!r} has not run; `datassay run` continues the run")
+        entry = self.manifest["stages"][stage]
+        return [self.path / entry["folder"] / name for name in entry["files"] if name.startswith(f"{dataset}/")]
+
+    def file(self, stage: str, dataset: str) -> Path:
+        """The only file of a stage's dataset."""
+        (path,) = self.files(stage, dataset)
+        return path
+
+    def counts(self, stage: str) -> dict[str, int]:
+        return dict(self.manifest["stages"][stage]["counts"]) if self.has(stage) else {}
+
+    def datasets(self) -> dict[str, list[Path]]:
+        """The files of every dataset that the run has, by name; each of the user's signals is one by its own name."""
+        stages = self.manifest["stages"]
+        known = dict(DATASETS)
+        known.update({name: ((name, "user"),) for name in stages if name.startswith("user_")})
+        found = {
+            name: [path for stage, dataset in places if stage in stages for path in self.files(stage, dataset)]
+            for name, places in known.items()
+        }
+        return {name: paths for name, paths in found.items() if paths}
+
+    def dataset(self, name: str) -> pyarrow.dataset.Dataset:
+        """A dataset of `datasets` as an Arrow dataset: nothing is read before it is asked for."""
+        import pyarrow.dataset
+
+        known = self.datasets()
+        if name not in known:
+            raise StoreError(f"{self.path}: no dataset {name!r}; there are {', '.join(known)}")
+        return pyarrow.dataset.dataset([str(path) for path in known[name]])
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with a view of each dataset that the run has, and of all `signals` side by side."""
+        import duckdb
+
+        connection = duckdb.connect()
+        known = self.datasets()
+        for name, paths in known.items():
+            if all(path.suffix == ".parquet" for path in paths):
+                connection.read_parquet([str(path) for path in paths], hive_partitioning=False).create_view(name)
+        signals = [name for name in known if name in SIGNALS or name.startswith("user_")]
+        if signals:
+            first, *others = signals
+            joins = "".join(f" JOIN {name} USING (id)" for name in others)
+            connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
+        return connection
+
+
+def open_run(path: Path) -> RunFolder:
+    """The run in a folder. Raises StoreError if there is none."""
+    if not (path / "manifest.json").exists():
+        raise StoreError(f"{path}: no run here (no manifest.json); `datassay run RECIPE` makes one")
+    return RunFolder(path, read_json(path / "manifest.json"))
+
+
+def stage_entry(output: StageOutput, version: int) -> dict[str, Any]:
+    """What the manifest says of a finished stage."""
+    return {
+        "folder": output.folder.name,
+        "version": version,
+        "content": output.content,
+        "n_tasks": len(output.done),
+        "is_partial": output.is_partial,
+        "counts": dict(sorted(output.counts.items())),
+        "files": [file.name for done in output.done for file in done.files],
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    write_json(path / "manifest.json", manifest)

@@ -1,0 +1,93 @@
+"""A document's whole ledger: where it came from, what was measured, which rules failed, who its duplicates are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from datassay.cli.run_folder import RunFolder
+from datassay.corpus.errors import InputError
+
+if TYPE_CHECKING:
+    import duckdb
+
+TEXT_CHARACTERS = 600
+"""How much of a text is shown."""
+MAX_DUPLICATES = 10
+
+
+def explain(run: RunFolder, name: str) -> str:
+    """The ledger of the document with this id, source id or URL, as text. Raises InputError if there is none."""
+    connection = run.connect()
+    documents = _rows(connection, "SELECT * FROM documents WHERE id = $1 OR source_id = $1 OR url = $1", name)
+    if documents:
+        return "\n\n".join("\n".join(_ledger(run, connection, document)) for document in documents)
+    records = _rows(connection, "SELECT * FROM records WHERE source_id = $1 OR url = $1", name)
+    if records:
+        return "\n\n".join("\n".join(_no_document(record)) for record in records)
+    raise InputError(f"{run.path}: no document or record with the id, source id or URL {name!r}")
+
+
+def _no_document(record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{record['outcome']}: {record['reason']}"
+    yield f"  {record['file']} at {record['offset']}" + (f", {record['length']} bytes" if record["length"] else "")
+    yield f"  url        {record['url']}"
+    yield f"  source id  {record['source_id']}"
+
+
+def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Mapping[str, Any]) -> Iterator[str]:
+    name = document["id"]
+    yield f"document {name}"
+    for key in ("url", "domain", "date", "source", "source_id", "extractor", "metadata"):
+        if document[key]:
+            yield f"  {key:<10} {document[key]}"
+    yield f"  from       {document['file']} at {document['offset']}"
+    yield from _decision(run, connection, name)
+    yield from _duplicates(run, connection, name)
+    yield "signals"
+    for signal, value in _rows(connection, "SELECT * FROM signals WHERE id = $1", name)[0].items():
+        if signal != "id":
+            yield f"  {signal:<34} {value:.6g}" if isinstance(value, float) else f"  {signal:<34} {value}"
+    yield "text"
+    shown = document["text"][:TEXT_CHARACTERS]
+    shown += "…" if len(document["text"]) > TEXT_CHARACTERS else ""
+    yield "\n".join(f"  | {line}" for line in shown.split("\n"))
+
+
+def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
+    if run.has("split"):
+        role = _rows(connection, "SELECT role, domain FROM split WHERE id = $1", name)[0]
+        if role["role"] != "train":
+            yield f"role       {role['role']}" + (f" ({role['domain']})" if role["domain"] else "")
+    if not run.has("decide"):
+        return
+    decision = _rows(connection, "SELECT * FROM decisions WHERE id = $1", name)[0]
+    yield "decision   " + ("kept" if decision["keep"] else "dropped")
+    for reason in decision["reasons"]:
+        value = "null" if reason["value"] is None else f"{reason['value']:.6g}"
+        yield f"  {reason['rule']:<28} is {value}, keeps {reason['limit']}"
+    if decision["kept_for"] is not None:
+        yield f"  duplicate of {decision['kept_for']}, which stays for it"
+
+
+def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
+    if "pairs" not in run.datasets():
+        return
+    pairs = _rows(
+        connection,
+        "SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind, url FROM pairs "
+        "LEFT JOIN documents ON documents.id = other WHERE a = $1 OR b = $1 ORDER BY similarity DESC, other",
+        name,
+    )
+    if pairs:
+        yield f"duplicates {len(pairs)} verified"
+    for pair in pairs[:MAX_DUPLICATES]:
+        yield f"  {pair['kind']:<6} {pair['similarity']:.3f}  {pair['other']}  {pair['url'] or ''}".rstrip()
+    if len(pairs) > MAX_DUPLICATES:
+        yield f"  and {len(pairs) - MAX_DUPLICATES} more"
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> list[dict[str, Any]]:
+    result = connection.execute(sql, [name])
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,110 @@
+"""Repair of text, the same for all recipes: broken encodings, Unicode normal form, white space.
+
+ftfy (Speer 2019, doi:10.5281/zenodo.2591652) undoes wrong decoding. It runs with the settings of FineWeb's formatter:
+what is damage is mended, what is typography (curly quotes, ligatures, full-width letters) stays. It takes 0.2 ms a
+document, most of it for lines in which it finds nothing, so a regular expression that matches wherever it could act
+chooses the lines that go to it; the result is the same (`tests/corpus/test_clean.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import ftfy
+import pyarrow as pa
+from ftfy import TextFixerConfig
+from pydantic import BaseModel
+
+from datassay.corpus.engine import Inputs
+from datassay.corpus.schema import DOCUMENT
+from datassay.corpus.store import Outputs, read_batches
+
+VERSION = 1
+
+FTFY = TextFixerConfig(
+    fix_latin_ligatures=False,
+    fix_character_width=False,
+    uncurl_quotes=False,
+    fix_line_breaks=False,  # done before, so that a line is a line
+    normalization=None,  # done after
+    explain=False,
+)
+FTFY_LITERAL = FTFY._replace(unescape_html=False)
+"""From the first line with a "<" on, ftfy takes entities for what the author meant to show."""
+
+
+class CleanSettings(BaseModel, frozen=True, extra="forbid"):
+    """There is nothing to choose: what is repaired here is the same for all recipes."""
+
+
+_CONTROL = r"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\u206a-\u206f\ufeff\ufff9-\ufffc"
+"""What ftfy removes or replaces wherever it stands."""
+_ENTITY = r"&\#?[0-9A-Za-z]{1,24};"
+_SUSPECT = "ÂÃØÙŒœ"
+"""Letters that ftfy's rules take for mojibake also beside ASCII."""
+
+ASCII_GUARD = re.compile(rf"[\x00-\x08\x0b\x0e-\x1f\x7f]|{_ENTITY}")
+GUARD = re.compile(rf"[{_CONTROL}{_SUSPECT}]|[^\x00-\x7f]{{2}}|{_ENTITY}")
+"""Where ftfy could act, with FTFY: all its other rules for mojibake ask for two neighbours outside ASCII."""
+
+_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
+_SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
+_INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
+"""Soft hyphen, zero-width space, word joiner, byte order mark. The zero-width joiners stay: scripts and emoji need
+them."""
+_MANY_BREAKS = re.compile("\n{3,}")
+
+
+def clean(inputs: Inputs, settings: CleanSettings, out: Outputs) -> None:  # noqa: ARG001
+    """The documents of "documents" with repaired text as "clean"; counts how many each step changed."""
+    with out.parquet("clean", DOCUMENT) as shard:
+        for batch in read_batches(inputs.all("documents"), n_rows=512):
+            texts = []
+            for before in batch.column("text").to_pylist():
+                text, steps = clean_text(before)
+                texts.append(text)
+                out.counts["documents"] += 1
+                out.counts["empty"] += not text
+                out.counts.update(steps)
+            column = batch.schema.get_field_index("text")
+            shard.write(batch.set_column(column, DOCUMENT.field("text"), pa.array(texts, pa.large_string())))
+
+
+def clean_text(text: str) -> tuple[str, list[str]]:
+    """The repaired text, and which of "repaired" (ftfy), "normalized" (NFC), "spaced" (white space) changed it.
+
+    White space: line breaks become "\\n", other blanks than tab and ideographic space become " ", invisible characters
+    go, lines lose blanks at their ends, and at most one empty line stands between two others, none at head and tail.
+    """
+    broken = _LINE_BREAK.sub("\n", text)
+    repaired = repair(broken)
+    normalized = unicodedata.normalize("NFC", repaired)
+    spaced = _tidy(normalized)
+    steps = {
+        "repaired": repaired != broken,
+        "normalized": normalized != repaired,
+        "spaced": broken != text or spaced != normalized,
+    }
+    return spaced, [step for step, is_changed in steps.items() if is_changed]
+
+
+def repair(text: str) -> str:
+    """What `ftfy.fix_text(text, FTFY)` returns, by asking it about the lines only that it could change."""
+    guard = ASCII_GUARD if text.isascii() else GUARD
+    first_tag = text.find("<")
+    parts, done = [], 0
+    while (hit := guard.search(text, done)) is not None:
+        start = text.rfind("\n", 0, hit.start()) + 1
+        end = text.find("\n", hit.end()) + 1 or len(text)
+        is_literal = 0 <= first_tag < start
+        parts += [text[done:start], ftfy.fix_text(text[start:end], FTFY_LITERAL if is_literal else FTFY)]
+        done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _tidy(text: str) -> str:
+    if not text.isascii():
+        text = _INVISIBLE.sub("", _SPACE.sub(" ", text))
+    lines = "\n".join([line.rstrip(" \t") for line in _LINE_BREAK.sub("\n", text).split("\n")])
+    return _MANY_BREAKS.sub("\n\n", lines).strip("\n")

@@ -1,0 +1,267 @@
+"""Inputs to documents: every record of every file is accounted for, and every page with text becomes a document."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from typing import Any
+
+import orjson
+import tldextract
+import xxhash
+from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
+
+from datassay.corpus.engine import Inputs
+from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, extract
+from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
+from datassay.corpus.language import identify, load_model
+from datassay.corpus.readers import read_records
+from datassay.corpus.records import InputFile, Record
+from datassay.corpus.schema import DOCUMENT, RECORD, document_id
+from datassay.corpus.store import Outputs, ParquetShard
+
+VERSION = 1
+
+BATCH_BYTES = 16 << 20
+"""Rows wait until they are so large together, and are then written as one batch."""
+CACHE_BYTES = 64 << 20
+"""Texts of payloads kept in case the same bytes come again."""
+
+
+class ExtractSettings(BaseModel, frozen=True, extra="forbid"):
+    """How pages become text."""
+
+    profile: Profile = "quality"
+    """"quality": trafilatura. "fast": resiliparse, several times faster and less exact."""
+    gate: bool = True
+    """A page of a language that is not kept stays with the fast extractor's text and does not reach the slow one."""
+    gate_min_score: float = Field(default=0.9, ge=0, le=1)
+    """Probability of that language from which on the gate closes."""
+    gate_min_chars: NonNegativeInt = 200
+    """The gate does not judge shorter texts."""
+    limits: ExtractionLimits = ExtractionLimits()
+    """Pages beyond these are skipped, with the reason."""
+    guard: GuardLimits = GuardLimits()
+    """Protection from single pages; where it acts, the run ends as partial."""
+
+
+class IngestSettings(BaseModel, frozen=True, extra="forbid"):
+    """What one task reads, and how."""
+
+    files: tuple[InputFile, ...]
+    fields: dict[str, str] = {}
+    """Names of columns in the input by what they are here, such as {"text": "content"}."""
+    keep_languages: tuple[str, ...] = ()
+    """What the gate lets through; no gate if empty."""
+    language_model: str | None = None
+    extract: ExtractSettings = ExtractSettings()
+
+    @field_serializer("files")
+    def _name_files(self, files: tuple[InputFile, ...]) -> list[dict[str, object]]:
+        """Files by name and content, so that a task's key does not depend on where they lie."""
+        return [{"name": file.name, "sha256": file.sha256, "source": file.source} for file in files]
+
+
+def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # noqa: ARG001
+    """The documents of the task's files as "documents", and what became of each record as "records".
+
+    Counts: records, bytes (of pages), page, quarantine, skipped, skipped_REASON, extracted, gated, payload_repeats,
+    guarded.
+    """
+    extractor = PageExtractor(settings, out)
+    with ExitStack() as stack:
+        documents = Batches(stack.enter_context(out.parquet("documents", DOCUMENT)))
+        records = Batches(stack.enter_context(out.parquet("records", RECORD)))
+        for file in settings.files:
+            for record in read_records(file, fields=settings.fields):
+                document, reason = to_document(record, file, extractor)
+                row = _record_row(record, file, document, reason)
+                _count(row, record, out)
+                records.add(row, n_bytes=256)
+                if document is not None:
+                    out.counts["gated"] += document["extractor"] == "resiliparse-gate"
+                    documents.add(document, n_bytes=len(document["text"]))
+        documents.flush()
+        records.flush()
+
+
+class Batches:
+    """Rows on their way into a shard, in batches of bounded size."""
+
+    def __init__(self, shard: ParquetShard) -> None:
+        self._shard = shard
+        self._rows: list[dict[str, Any]] = []
+        self._n_bytes = 0
+
+    def add(self, row: dict[str, Any], *, n_bytes: int) -> None:
+        self._rows.append(row)
+        self._n_bytes += n_bytes
+        if self._n_bytes >= BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        self._shard.write_rows(self._rows)
+        self._rows, self._n_bytes = [], 0
+
+
+class PageExtractor:
+    """Extraction of one task's pages: gate, guard, and the same bytes only once."""
+
+    def __init__(self, settings: IngestSettings, out: Outputs) -> None:
+        self._settings = settings
+        self._out = out
+        self._known: OrderedDict[tuple[int, str | None], Extraction] = OrderedDict()
+        self._known_chars = 0
+        self._is_wanted: Callable[[str], bool] | None = None
+        if settings.extract.gate and settings.keep_languages:
+            load_model(settings.language_model)  # before the first page, whose guard does not count it
+            self._is_wanted = partial(is_wanted, settings=settings)
+
+    def __call__(self, html: bytes, charset: str | None) -> Extraction:
+        """What the page gives; `guarded` is the reason where it took too much."""
+        key = (xxhash.xxh3_128_intdigest(html), charset)
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            self._out.counts["payload_repeats"] += 1
+            return known
+        chosen = self._settings.extract
+        function = partial(
+            extract,
+            html,
+            profile=chosen.profile,
+            header_charset=charset,
+            limits=chosen.limits,
+            is_wanted=self._is_wanted,
+        )
+        try:
+            extraction = run_guarded(function, chosen.guard, in_child=self._out.attempt > 0)
+        except GuardedError:
+            self._out.is_partial = True
+            return Extraction(reason="guarded")
+        self._out.counts["extracted"] += extraction.extractor in ("trafilatura", "resiliparse")
+        self._remember(key, extraction)
+        return extraction
+
+    def _remember(self, key: tuple[int, str | None], extraction: Extraction) -> None:
+        self._known[key] = extraction
+        self._known_chars += len(extraction.text)
+        while self._known_chars > CACHE_BYTES // 4 or len(self._known) > CACHE_BYTES // 1024:  # 4 bytes a character
+            _, oldest = self._known.popitem(last=False)
+            self._known_chars -= len(oldest.text)
+
+
+def is_wanted(text: str, settings: IngestSettings) -> bool:
+    """Whether a page with this text may be in a language that is kept: False only if it surely is in another."""
+    if len(text) < settings.extract.gate_min_chars:
+        return True
+    languages, scores = identify([text], model=settings.language_model)
+    is_sure = bool(scores[0]) and scores[0][0] >= settings.extract.gate_min_score
+    return not is_sure or languages[0][0] in settings.keep_languages
+
+
+def to_document(record: Record, file: InputFile, extractor: PageExtractor) -> tuple[dict[str, Any] | None, str | None]:
+    """The row of DOCUMENT for a record, or None and the reason why there is none."""
+    if record.reason is not None or record.is_damaged:
+        return None, record.reason or "damaged"
+    if record.html is not None:
+        extraction = extractor(record.html, record.charset)
+    else:
+        text = record.text or ""
+        extraction = Extraction(text) if text.strip() else Extraction(reason="no_text")
+    if extraction.reason is not None:
+        return None, extraction.reason
+    row = {
+        "id": document_id(file.name, record.offset),
+        "text": _encodable(extraction.text),
+        "url": _encodable(record.url),
+        "domain": _encodable(_domain(record)),
+        "date": _encodable(record.date),
+        "source": file.source,
+        "source_id": _encodable(record.source_id),
+        "file": file.name,
+        "offset": record.offset,
+        "extractor": extraction.extractor,
+        "metadata": _metadata(record, extraction),
+    }
+    return row, None
+
+
+def _metadata(record: Record, extraction: Extraction) -> str | None:
+    """A JSON object of what the input says and what the page says about itself; None if neither says anything."""
+    found = {
+        "title": extraction.title,
+        "author": extraction.author,
+        "published": extraction.date,
+        "html_language": extraction.language,
+    }
+    stated = {name: _encodable(value) for name, value in found.items() if value}
+    merged = {**stated, **{_encodable(name): _plain(value) for name, value in record.metadata.items()}}
+    if not merged:
+        return None
+    return orjson.dumps(merged, default=str, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _plain(value: object) -> object:
+    """The value with text that can be written as UTF-8, at any depth."""
+    if isinstance(value, str):
+        return _encodable(value)
+    if isinstance(value, Mapping):
+        return {_encodable(str(name)): _plain(below) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(below) for below in value]
+    return value
+
+
+def _encodable(text: Any) -> Any:
+    """The text with "?" for lone surrogates, which no file can hold; None stays None."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
+
+
+def _domain(record: Record) -> str | None:
+    if record.url:
+        return registered_domain(record.url)
+    stated = record.metadata.get("domain")
+    return stated if isinstance(stated, str) else None
+
+
+def registered_domain(url: str) -> str | None:
+    """The domain that someone registered, such as example.co.uk; the host itself where there is none, such as an IP."""
+    found = _suffixes()(url)
+    if found.domain and found.suffix:
+        return f"{found.domain}.{found.suffix}"
+    return found.domain or found.suffix or None
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> tldextract.TLDExtract:
+    """The public suffix list as it comes with tldextract: nothing is fetched, nothing is cached on disk."""
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+def _record_row(
+    record: Record, file: InputFile, document: Mapping[str, Any] | None, reason: str | None
+) -> dict[str, Any]:
+    outcome = "page" if document is not None else "quarantine" if record.is_damaged else "skipped"
+    return {
+        "file": file.name,
+        "offset": record.offset,
+        "length": record.length,
+        "outcome": outcome,
+        "reason": reason,
+        "id": document["id"] if document is not None else None,
+        "url": _encodable(record.url),
+        "source_id": _encodable(record.source_id),
+    }
+
+
+def _count(row: Mapping[str, Any], record: Record, out: Outputs) -> None:
+    out.counts["records"] += 1
+    out.counts["bytes"] += len(record.html or b"") or len((record.text or "").encode("utf-8", "replace"))
+    out.counts[row["outcome"]] += 1
+    if row["outcome"] == "skipped":
+        out.counts[f"skipped_{row['reason']}"] += 1

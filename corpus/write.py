@@ -1,0 +1,84 @@
+"""The product: the refined corpus, with the final text and what is known of each document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from datassay.corpus.engine import Inputs
+from datassay.corpus.store import Outputs, read_batches
+
+VERSION = 1
+
+CORPUS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text", pa.large_string(), nullable=False),
+        pa.field("url", pa.string()),
+        pa.field("domain", pa.string()),
+        pa.field("date", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("language", pa.string()),
+        pa.field("language_score", pa.float64()),
+        pa.field("quality", pa.float64()),  # null where the recipe has no classifier
+        pa.field("metadata", pa.string()),
+    ]
+)
+
+
+class WritePlan(BaseModel, frozen=True, extra="forbid"):
+    """How the refined corpus is written."""
+
+    format: str
+    """`parquet` or `jsonl.zst`."""
+
+
+def write_corpus(inputs: Inputs, settings: WritePlan, out: Outputs) -> None:
+    """The kept documents of one shard. Reads `clean`, `decisions`, `language` and `quality`; writes `corpus`."""
+    if settings.format == "jsonl.zst":
+        import zstandard
+
+        with (
+            out.file("corpus", ".jsonl.zst") as path,
+            path.open("wb") as file,
+            zstandard.ZstdCompressor(level=9).stream_writer(file, closefd=False) as stream,
+        ):
+            for batch in _kept(inputs, out):
+                for row in batch.to_pylist():
+                    stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    else:
+        with out.parquet("corpus", CORPUS) as shard:
+            for batch in _kept(inputs, out):
+                shard.write(batch)
+
+
+def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
+    """The kept rows of the shard in the schema of the corpus; counts documents and characters."""
+    keep = pq.read_table(inputs.all("decisions")[0], columns=["keep"])["keep"]
+    signals = {}
+    for dataset, names in (("language", ("language", "language_score")), ("quality", ("quality",))):
+        for path in inputs.files.get(dataset, ()):
+            table = pq.read_table(path, columns=list(names))
+            signals.update({name: table[name] for name in names})
+    start = 0
+    for batch in read_batches(inputs.all("clean")):
+        here = slice(start, start + batch.num_rows)
+        start = here.stop
+        columns = {name: _slice(signals[name], here) for name in signals}
+        for name in CORPUS.names:
+            if name not in columns:
+                missing = pa.nulls(batch.num_rows, CORPUS.field(name).type)
+                columns[name] = batch[name] if name in batch.schema.names else missing
+        rows = pa.RecordBatch.from_arrays([columns[name] for name in CORPUS.names], schema=CORPUS)
+        rows = rows.filter(_slice(keep, here))
+        out.counts["documents"] += rows.num_rows
+        out.counts["n_bytes"] += pa.compute.sum(pa.compute.binary_length(rows["text"])).as_py() or 0
+        yield rows
+
+
+def _slice(column: pa.ChunkedArray, rows: slice) -> pa.Array:
+    return column.slice(rows.start, rows.stop - rows.start).combine_chunks()

@@ -1,0 +1,116 @@
+"""From edges to clusters, and which document of a cluster stays.
+
+Only edges between documents that pass every other rule count: a cluster whose best document fails a rule keeps its next
+best, and two groups that only a failing document joins stay two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+from numpy.typing import NDArray
+
+from datassay.dedup.settings import KeepCriterion
+
+CLUSTER = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("cluster", pa.string(), nullable=False),  # the smallest id of its documents
+        pa.field("kept_for", pa.string()),  # the document that stays in place of this one; null for the one that stays
+    ]
+)
+
+
+def clusters(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
+    """The smallest node of each node's connected component, (n_nodes,).
+
+    a, b: (edges,), nodes from 0; a node without edges is a component of its own
+    """
+    roots: NDArray[np.int64] = _union(np.asarray(a, np.int64), np.asarray(b, np.int64), n_nodes)
+    return roots
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _union(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
+    """Union-find, linking to the smaller root, so that the order of edges does not matter; paths are halved."""
+    parent = np.arange(n_nodes)
+    for edge in range(len(a)):
+        x, y = _root(parent, a[edge]), _root(parent, b[edge])
+        parent[max(x, y)] = min(x, y)
+    for node in range(n_nodes):
+        parent[node] = _root(parent, node)
+    return parent
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _root(parent: NDArray[np.int64], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+def preference(
+    documents: pa.Table, keep_by: Sequence[KeepCriterion], source_priority: Sequence[str] = ()
+) -> NDArray[np.int64]:
+    """Place of each document, 0 for the one to prefer to all others, (documents,).
+
+    documents: id, and of what `keep_by` names: quality (higher wins), n_chars (longer), date (older, compared as ISO
+               8601 text), source (earlier in `source_priority`; the rest is equal and last). Null and NaN lose.
+    """
+    columns = {"id": documents["id"]}
+    keys = []
+    for criterion in keep_by:
+        if criterion == "source":
+            rank = pc.index_in(documents["source"], value_set=pa.array(source_priority, pa.string()))
+            columns[criterion] = pc.fill_null(rank, len(source_priority))
+        elif criterion == "quality":
+            columns[criterion] = pc.fill_null(documents["quality"], float("nan"))  # one kind of unknown, sorted last
+        else:
+            columns[criterion] = documents["n_chars" if criterion == "length" else "date"]
+        keys.append((criterion, "descending" if criterion in ("quality", "length") else "ascending"))
+    order = pc.sort_indices(pa.table(columns), [*keys, ("id", "ascending")]).to_numpy()
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def choose(roots: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The node that stays of each node's component, (nodes,).
+
+    roots:  (nodes,), the component of each node, as `clusters` gives it
+    places: (nodes,), distinct; the lowest of a component stays
+    """
+    order = np.argsort(places)[::-1]
+    best = np.empty(len(roots), np.int64)
+    best[roots[order]] = order  # the last to be written has the lowest place
+    return best[roots]
+
+
+def resolve(
+    pairs: pa.Table,
+    passing: pa.Table,
+    *,
+    keep_by: Sequence[KeepCriterion],
+    source_priority: Sequence[str] = (),
+) -> pa.Table:
+    """Cluster the documents that pass everything else, and choose the one of each cluster that stays.
+
+    pairs:   a, b: verified edges; one with an end that is not in `passing` does not count
+    passing: id, and the columns that `preference` needs
+    returns: CLUSTER, one row for each document that has an edge, ordered by id
+    """
+    passing = passing.sort_by("id")
+    ids = passing["id"].combine_chunks()
+    a, b = pc.index_in(pairs["a"], value_set=ids), pc.index_in(pairs["b"], value_set=ids)
+    counts = pc.and_(pc.is_valid(a), pc.is_valid(b))
+    ends_a, ends_b = np.asarray(a.filter(counts), np.int64), np.asarray(b.filter(counts), np.int64)
+    roots = clusters(ends_a, ends_b, len(ids))
+    kept = choose(roots, preference(passing, keep_by, source_priority))
+    members = np.unique(np.concatenate([ends_a, ends_b]))
+    kept_for = pa.array(kept[members], mask=kept[members] == members)
+    return pa.table([ids.take(pa.array(members)), ids.take(pa.array(roots[members])), ids.take(kept_for)], CLUSTER)

@@ -1,0 +1,142 @@
+"""Documents with the same text: found by a 128-bit hash of the text as `clean` left it, nothing else normalised.
+
+Two stages with a file shuffle between them. The first copy of each text, by id, stands for all of them from here on:
+the others are listed as repeats and take no part in the search for near duplicates. An empty text is nobody's copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+from pydantic import BaseModel, PositiveInt
+
+from datassay.corpus.engine import Inputs
+from datassay.corpus.store import Outputs, read_batches
+from datassay.dedup.shingles import text_buffers
+
+HASH_TEXTS_VERSION = 1
+EXACT_EDGES_VERSION = 1
+
+TEXT = pa.schema(
+    [
+        pa.field("text_hash", pa.binary(16), nullable=False),  # XXH3-128 of the UTF-8 bytes, big-endian
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),  # in its shard
+    ]
+)
+REPEAT = pa.schema([pa.field("row", pa.int32(), nullable=False)])
+PAIR = pa.schema(
+    [
+        pa.field("a", pa.string(), nullable=False),  # a < b
+        pa.field("b", pa.string(), nullable=False),
+        pa.field("similarity", pa.float64(), nullable=False),  # Jaccard, exact
+        pa.field("kind", pa.string(), nullable=False),  # "exact" | "near"
+    ]
+)
+
+
+class HashTextsSettings(BaseModel, frozen=True, extra="forbid"):
+    """How text hashes are spread over files."""
+
+    n_partitions: PositiveInt
+    """A power of two."""
+
+
+class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
+    """Nothing to set."""
+
+
+def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> None:
+    """Hash every text of a shard. Reads `clean`; writes `texts`, in every partition, be it empty.
+
+    Counts `documents` and `empty`.
+    """
+    with ExitStack() as stack:
+        shards = [
+            stack.enter_context(out.parquet("texts", TEXT, partition=partition))
+            for partition in range(settings.n_partitions)
+        ]
+        n_rows = 0
+        for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
+            rows = np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32)
+            n_rows += batch.num_rows
+            has_text = pc.greater(pc.binary_length(batch["text"]), 0)
+            hashes = text_hashes(batch["text"].filter(has_text))
+            table = pa.record_batch(
+                [pa.array(hashes, pa.binary(16)), batch["id"].filter(has_text), pa.array(rows).filter(has_text)],
+                schema=TEXT,
+            )
+            out.counts["empty"] += batch.num_rows - table.num_rows
+            partitions = np.frombuffer(b"".join(hashes), ">u2")[::8].astype(np.int64) * settings.n_partitions >> 16
+            for partition, shard in enumerate(shards):
+                shard.write(table.filter(pa.array(partitions == partition)))
+        out.counts["documents"] += n_rows
+
+
+def text_hashes(texts: pa.Array) -> list[bytes]:
+    """XXH3-128 of the UTF-8 bytes of each text, 16 bytes, big-endian."""
+    offsets, data = text_buffers(texts)
+    text_bytes = data.data
+    return [xxhash.xxh3_128_digest(text_bytes[start:end]) for start, end in pairwise(offsets.tolist())]
+
+
+def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> None:  # noqa: ARG001
+    """Join every copy of a text to the copy with the smallest id.
+
+    Reads a partition of `texts`, one file a shard, in the order of shards. Writes `pairs`, ordered by (a, b), and
+    `repeats`: of each shard, in a partition of its own, the rows that are copies and not the first. Counts
+    `exact_pairs`.
+    """
+    texts = _with_shards(inputs.all("texts"))
+    texts = texts.take(pc.sort_indices(texts, [("text_hash", "ascending"), ("id", "ascending")]))
+    ids = texts["id"].combine_chunks()
+    first = _first_of_run(texts["text_hash"].combine_chunks())
+    is_copy = first != np.arange(len(first))
+    n_copies = int(is_copy.sum())
+    pairs = pa.table(
+        [
+            ids.take(pa.array(first[is_copy])),
+            ids.filter(pa.array(is_copy)),
+            pa.array(np.ones(n_copies)),
+            pa.repeat("exact", n_copies),
+        ],
+        schema=PAIR,
+    ).sort_by([("a", "ascending"), ("b", "ascending")])
+    with out.parquet("pairs", PAIR) as shard:
+        for batch in pairs.to_batches():
+            shard.write(batch)
+    out.counts["exact_pairs"] += n_copies
+    _write_repeats(np.asarray(texts["shard"])[is_copy], np.asarray(texts["row"])[is_copy], out)
+
+
+def _with_shards(paths: Sequence[Path]) -> pa.Table:
+    """The rows of one file a shard, with the number of the shard."""
+    tables = [pq.ParquetFile(path).read() for path in paths]
+    return pa.concat_tables(
+        table.append_column("shard", pa.array(np.full(table.num_rows, shard, np.int32)))
+        for shard, table in enumerate(tables)
+    )
+
+
+def _first_of_run(hashes: pa.Array) -> NDArray[np.int64]:
+    """For each of sorted 16-byte hashes, the position of the first that equals it."""
+    words = np.frombuffer(hashes.buffers()[1] or b"", np.uint64).reshape(-1, 2)[hashes.offset :][: len(hashes)]
+    positions = np.arange(len(words))
+    starts = np.r_[True, (words[1:] != words[:-1]).any(axis=1)][: len(words)]
+    first: NDArray[np.int64] = np.maximum.accumulate(np.where(starts, positions, 0)) if len(words) else positions
+    return first
+
+
+def _write_repeats(shards: NDArray[np.int32], rows: NDArray[np.int32], out: Outputs) -> None:
+    for shard in np.unique(shards):
+        with out.parquet("repeats", REPEAT, partition=int(shard)) as part:
+            part.write(pa.record_batch([pa.array(np.sort(rows[shards == shard]))], schema=REPEAT))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from datassay.corpus.stage import StageOutput
+from datassay.dedup import candidates
+from datassay.dedup.candidates import bucket_pairs, unique_rows
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pairs"),
+    [
+        ([], []),
+        ([2], [(0, 1)]),
+        ([3], [(0, 1), (0, 2), (1, 2)]),
+        ([4], [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)]),
+        ([2, 3], [(0, 1), (2, 3), (2, 4), (3, 4)]),
+    ],
+)
+def test_a_bucket_gives_its_neighbours_and_a_star(sizes: list[int], pairs: list[tuple[int, int]]) -> None:
+    a, b = bucket_pairs(np.array(sizes, np.int64))
+    assert sorted(zip(a.tolist(), b.tolist(), strict=True)) == pairs
+
+
+def test_a_bucket_of_n_gives_less_than_2n_pairs() -> None:
+    a, _ = bucket_pairs(np.array([20_000]))
+    assert len(a) == 2 * 20_000 - 3  # n - 1 neighbours, n - 2 more of the star
+
+
+def test_unique_rows_are_in_order() -> None:
+    rows = np.array([[1, 0], [0, 5], [1, 0], [0, 2]], np.int32)
+    assert unique_rows(rows).tolist() == [[0, 2], [0, 5], [1, 0]]
+    assert unique_rows(rows[:0]).tolist() == []
+
+
+def test_large_buckets_are_reported(
+    run_dedup: Callable[..., dict[str, StageOutput]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "LARGE_BUCKET", 3)
+    same_words = {f"{i}": "Accept all cookies" + "!" * i for i in range(4)}  # 4 texts of one shingle: 32 buckets of 4
+    finished = run_dedup(same_words, {"other": "another text", "twin": "another text."})
+    assert finished["candidates"].counts == {
+        "buckets": 64,
+        "large_buckets": 32,
+        "large_bucket_documents": 128,
+        "candidates": 6,  # 3 neighbours and 2 more of a star; 1 pair of twins
+    }

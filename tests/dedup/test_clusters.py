@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datassay.dedup.clusters import choose, clusters, preference, resolve
+
+ALL = ("quality", "length", "date", "source")
+
+
+def documents(**columns: object) -> pa.Table:
+    """a, b, c… that differ in nothing but what is given."""
+    n = max(len(values) for values in columns.values())  # type: ignore[arg-type]
+    equal = {"quality": [0.5] * n, "n_chars": [10] * n, "date": ["2020"] * n, "source": ["web"] * n}
+    return pa.table({"id": list("abcdefgh"[:n])} | equal | columns)
+
+
+def edges(*pairs: str) -> pa.Table:
+    return pa.table(
+        {"a": pa.array([x for x, _ in pairs], pa.string()), "b": pa.array([y for _, y in pairs], pa.string())}
+    )
+
+
+def test_clusters_are_named_by_their_smallest_node_whatever_the_order_of_edges() -> None:
+    chain = [(4, 3), (3, 1), (5, 6), (1, 4)]
+    for order in permutations(chain):
+        a, b = np.array(order).T
+        assert clusters(a, b, 7).tolist() == [0, 1, 2, 1, 1, 5, 5]
+
+
+def test_clusters_agree_with_scipy_on_random_edges() -> None:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = np.random.RandomState(0).randint(0, 3000, (2, 1400))
+    labels = connected_components(coo_array((np.ones(1400), (a, b)), shape=(3000, 3000)), directed=False)[1]
+    smallest = np.array([np.flatnonzero(labels == label)[0] for label in range(labels.max() + 1)])
+    np.testing.assert_array_equal(clusters(a, b, 3000), smallest[labels])
+
+
+def test_no_edges_leave_every_node_alone() -> None:
+    nothing = np.array([], np.int64)
+    assert clusters(nothing, nothing, 3).tolist() == [0, 1, 2]
+    assert clusters(nothing, nothing, 0).tolist() == []
+
+
+def test_choose_takes_the_lowest_place_of_each_component() -> None:
+    roots, places = np.array([0, 1, 0, 1, 4]), np.array([3, 0, 2, 4, 1])
+    assert choose(roots, places).tolist() == [2, 1, 2, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("columns", "order"),
+    [
+        ({"quality": [None, float("nan"), 0.1, 0.9]}, "dcab"),
+        ({"n_chars": [5, 7, 6]}, "bca"),
+        ({"date": ["2021-05-01", "2021", None, "2019-12-31"]}, "dbac"),
+        ({"source": ["web", "books", "wiki", "books"]}, "cbda"),
+        ({"quality": [0.5, 0.5, 0.9], "n_chars": [1, 2, 0]}, "cba"),
+        ({"date": ["2020"] * 3}, "abc"),
+    ],
+)
+def test_order_of_preference(columns: dict[str, list[object]], order: str) -> None:
+    places = preference(documents(**columns), ALL, source_priority=("wiki", "books"))
+    assert "".join("abcdefgh"[i] for i in np.argsort(places)) == order
+
+
+def test_criteria_apply_in_the_order_given() -> None:
+    table = documents(quality=[0.1, 0.9], n_chars=[9, 1])
+    assert preference(table, ("quality", "length")).tolist() == [1, 0]
+    assert preference(table, ("length", "quality")).tolist() == [0, 1]
+    assert preference(table, ()).tolist() == [0, 1]
+
+
+def test_a_cluster_whose_best_document_fails_keeps_its_next_best() -> None:
+    everything = documents(quality=[0.2, 0.9, 0.5])
+    pairs = edges("ab", "bc", "ac")
+    best = resolve(pairs, everything, keep_by=ALL)
+    assert best.to_pydict() == {"id": ["a", "b", "c"], "cluster": ["a"] * 3, "kept_for": ["b", None, "b"]}
+    without_b = everything.filter(pa.array([True, False, True]))
+    next_best = resolve(pairs, without_b, keep_by=ALL)
+    assert next_best.to_pydict() == {"id": ["a", "c"], "cluster": ["a", "a"], "kept_for": ["c", None]}
+
+
+def test_two_groups_that_only_a_failing_document_joins_stay_two() -> None:
+    passing = documents(n_chars=[1, 2, 3, 4, 5]).filter(pa.array([True, True, False, True, True]))
+    found = resolve(edges("ab", "bc", "cd", "de"), passing, keep_by=ALL)
+    assert found["cluster"].to_pylist() == ["a", "a", "d", "d"]
+    assert found["kept_for"].to_pylist() == ["b", None, "e", None]
+
+
+def test_documents_without_edges_are_in_no_cluster() -> None:
+    found = resolve(edges(), documents(n_chars=[1, 2]), keep_by=ALL)
+    assert found.num_rows == 0
+    assert resolve(edges("ab"), documents(n_chars=[1, 2]).slice(0, 0), keep_by=ALL).num_rows == 0
+
+
+def test_the_order_of_documents_and_edges_does_not_matter() -> None:
+    table, pairs = documents(quality=[0.2, 0.9, 0.5, 0.5]), edges("ab", "bc", "ad")
+    shuffled = table.take(pa.array([3, 1, 0, 2]))
+    assert resolve(pairs.take(pa.array([2, 0, 1])), shuffled, keep_by=ALL).equals(resolve(pairs, table, keep_by=ALL))

@@ -1,0 +1,250 @@
+"""Published rules at their limits, and one step beyond."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from datassay.corpus.errors import RecipeError
+from datassay.filters.presets import PRESET_SETTINGS, PRESETS, preset_rules
+from datassay.filters.rules import Rule
+from datassay.filters.text_signals import TEXT_SIGNALS, signals
+
+
+def failed(rules: tuple[Rule, ...], text: str) -> list[str]:
+    """Names of the rules that a text fails, as SQL decides."""
+    row = pa.Table.from_batches([signals(pa.array(["x"]), pa.array([text], pa.large_string()))])
+    return failed_row(rules, row)
+
+
+def failed_row(rules: tuple[Rule, ...], row: pa.Table) -> list[str]:
+    with duckdb.connect() as connection:
+        connection.register("signals", row)
+        columns = ", ".join(f"coalesce({rule.keep}, false)" for rule in rules)
+        answer = connection.sql(f"SELECT {columns} FROM signals").fetchone()
+    assert answer is not None
+    return [rule.name for rule, is_kept in zip(rules, answer, strict=True) if not is_kept]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_sql_over_signals(name: str) -> None:
+    row = TEXT_SIGNALS.empty_table()
+    for rule in PRESETS[name]:
+        duckdb.from_arrow(row).filter(rule.keep).fetchall()
+        assert rule.source
+    assert len({rule.name for rule in PRESETS[name]}) == len(PRESETS[name])
+
+
+FILLER = " ".join(f"word{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(500)).split()
+
+
+def words(n: int) -> str:
+    """That many different words, the first two of them stop words."""
+    return " ".join(["the", "of", *FILLER[: n - 2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ["word_count", "mean_word_length", "alpha_tokens", "stop_words"]),
+        (words(49), ["word_count"]),
+        (words(50), []),
+        ("the of " + "ab c " * 49999, ["mean_word_length"]),  # 100 000 words of 1.5 characters
+        ("the of " + "word " * 99998, []),
+        ("the of " + "word " * 99999, ["word_count"]),
+        ("the of " + "ab " * 48, ["mean_word_length"]),  # 101 characters in 50 words
+        ("the of a " + "abc " * 47 + "abcdef", ["mean_word_length"] * 0),  # 153 in 51 words: 3 exactly
+        ("the of a " + "abc " * 47 + "abcde", ["mean_word_length"]),  # 152 in 51 words
+        ("the " * 49 + "of", ["mean_word_length"]),  # 149 in 50
+        ("with have " + "abcdefghij " * 47 + "a" * 22, []),  # 500 in 50: 10 exactly
+        ("with have " + "abcdefghij " * 47 + "a" * 23, ["mean_word_length"]),
+        ("the be", ["word_count", "mean_word_length"]),
+        (words(50).replace("the of", "the xx"), ["stop_words"]),
+        (words(50).replace("the of", "the THE"), ["stop_words"]),  # different ones are counted
+        (words(50).replace("the of", "The OF"), []),
+        (words(90) + " #a" * 0 + " #" * 10, []),  # runs of spaces divide: 10 tokens # of 100
+        (words(80) + " #" * 10, ["hash_ratio"]),  # 10 of 90
+        (words(90) + " ..." * 10, []),
+        (words(89) + " ..." * 10, ["ellipsis_ratio"]),  # 10 of 99; in one line, which ends so
+    ],
+)
+def test_gopher_quality_limits(text: str, names: list[str]) -> None:
+    ignored = {"ellipsis_lines"} if "..." in text else set()
+    assert [name for name in failed(preset_rules("gopher-quality"), text) if name not in ignored] == names
+
+
+def lines_of(n_marked: int, n: int, mark: str, end: str = "") -> str:
+    """n lines of ten words, of which n_marked begin with `mark` and end with `end`."""
+    lines = [f"the of {FILLER[8 * i % 480]} " + " ".join(FILLER[8 * i % 480 + j] for j in range(1, 8)) for i in range(n)]
+    return "\n".join(f"{mark}{line}{end}" if i < n_marked else line for i, line in enumerate(lines))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (lines_of(9, 10, "• "), []),  # 0.9 exactly
+        (lines_of(10, 10, "- "), ["bullet_lines"]),
+        (lines_of(3, 10, "", "…"), []),  # 0.3 exactly
+        (lines_of(4, 10, "", "..."), ["ellipsis_lines"]),
+        (words(80) + " 12" * 20, []),  # 0.8 exactly
+        (words(80) + " 12" * 21, ["alpha_tokens"]),
+    ],
+)
+def test_gopher_line_and_letter_limits(text: str, names: list[str]) -> None:
+    assert failed(preset_rules("gopher-quality"), text) == names
+
+
+@pytest.mark.parametrize(
+    ("signal", "limit", "rule"),
+    [
+        ("duplicate_line_fraction", 0.3, "duplicate_lines"),
+        ("duplicate_paragraph_fraction", 0.3, "duplicate_paragraphs"),
+        ("duplicate_line_char_fraction", 0.2, "duplicate_line_chars"),
+        ("duplicate_paragraph_char_fraction", 0.2, "duplicate_paragraph_chars"),
+        ("top_2gram_char_fraction", 0.2, "top_2gram"),
+        ("top_3gram_char_fraction", 0.18, "top_3gram"),
+        ("top_4gram_char_fraction", 0.16, "top_4gram"),
+        ("duplicate_5gram_char_fraction", 0.15, "duplicate_5grams"),
+        ("duplicate_6gram_char_fraction", 0.14, "duplicate_6grams"),
+        ("duplicate_7gram_char_fraction", 0.13, "duplicate_7grams"),
+        ("duplicate_8gram_char_fraction", 0.12, "duplicate_8grams"),
+        ("duplicate_9gram_char_fraction", 0.11, "duplicate_9grams"),
+        ("duplicate_10gram_char_fraction", 0.10, "duplicate_10grams"),
+    ],
+)
+def test_gopher_repetition_limits(signal: str, limit: float, rule: str) -> None:
+    """Table A1: a share of `limit`, as a quotient of whole numbers, is kept; one character or line more is not."""
+    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
+    for numerator, names in ((round(limit * 100), []), (round(limit * 100) + 1, [rule])):
+        row = pa.table({**columns, signal: pa.array([numerator / 100])})
+        assert failed_row(preset_rules("gopher-repetition"), row) == names
+
+
+def test_gopher_repetition_of_texts() -> None:
+    rules = preset_rules("gopher-repetition")
+    unique = [f"line {FILLER[i]} {FILLER[i + 100]} {FILLER[i + 200]}" for i in range(97)]
+    assert failed(rules, "\n".join(unique)) == []
+    assert failed(rules, "\n".join([*unique[:7], *unique[:3]])) != []
+    assert "duplicate_lines" not in failed(rules, "\n".join([*unique[:7], *unique[:3]]))  # 3 of 10
+    assert "duplicate_lines" in failed(rules, "\n".join([*unique[:6], *unique[:3]]))  # 3 of 9
+    assert failed(rules, "two words") == []  # a 2-gram that comes once is no repetition
+
+
+S = "Every line has five words."
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"{S}\n{S}\n{S}", []),
+        (f"{S}\n{S}", ["sentences", "terminal_punctuation"]),
+        (f"{S}\n{S}\nThis line has no end", ["terminal_punctuation"]),
+        (f"{S}\n{S}\nThis line trails off...", ["terminal_punctuation"]),
+        (f"{S}\n{S}\nOnly four words here.", ["sentences", "terminal_punctuation"]),
+        (f'{S}\n{S}\nHe said "five words here"', []),
+        (f"{S}\n{S}\nThis one ends in 'apostrophe'", ["terminal_punctuation"]),
+        (f"{S}\n{S}\nPlease enable JavaScript in your browser.", ["sentences", "terminal_punctuation"]),
+        (f"{S}\n{S}\nRead our privacy policy right now.", ["sentences", "terminal_punctuation"]),
+        (f"{S}\n{S}\n{S} [1]", ["terminal_punctuation"]),  # a blank is left at the end
+        (f"{S}\n{S}\n{S}[1]", []),
+        (f"{S}\n{S}\nThese are only four[edit] [1].", ["sentences", "terminal_punctuation"][:0] or ["sentences"][:0]),
+        (f"{S} {S} {S}\nLorem Ipsum", ["lorem_ipsum"]),
+        (f"{S} {S} {S}\n{{", ["curly_bracket"]),
+        (f"{S} {S} {'x' * 1000} at last.", []),
+        (f"{S} {S} {'x' * 1001} at last.", ["sentences", "terminal_punctuation"]),
+    ],
+)
+def test_c4_paper(text: str, names: list[str]) -> None:
+    assert failed(preset_rules("c4"), text) == names == failed(preset_rules("c4-paper"), text)
+
+
+T = "Three words here."
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("\n".join([T] * 5), []),
+        ("\n".join([T] * 4), ["sentences", "terminal_punctuation"]),
+        ("\n".join([T] * 4 + ["Two words."]), ["sentences", "terminal_punctuation"]),
+        ("\n".join([T] * 4 + ["it ends 'so'"]), []),
+        ("\n".join([T] * 4 + ["no end here"]), ["terminal_punctuation"]),
+        ("\n".join([T] * 5 + ["{"]), []),  # cut before it is looked at
+        ("\n".join([T] * 5 + ["x = { y."]), ["curly_bracket"]),
+        ("\n".join([T] * 5 + ["lorem ipsum dolor."]), ["lorem_ipsum"]),
+        ("\n".join([T] * 5 + ["javascript x = { y."]), []),
+    ],
+)
+def test_c4_code(text: str, names: list[str]) -> None:
+    assert failed(preset_rules("c4-code"), text) == names
+
+
+def with_lines(n_marked: int, n: int, marked: str, other: str) -> str:
+    return "\n".join(f"{i:04d} {marked}" if i < n_marked else f"{i:04d} {other}" for i in range(n))
+
+
+@pytest.mark.parametrize(
+    ("text", "paper", "code"),
+    [
+        (with_lines(3, 25, "ends with a mark as it should be.", "ends without any mark at all here"), [], []),  # 0.12
+        (
+            with_lines(2, 25, "ends with a mark as it should be.", "ends without any mark at all here"),
+            ["line_punctuation"],
+            ["line_punctuation"],
+        ),
+    ],
+)
+def test_fineweb_line_punctuation(text: str, paper: list[str], code: list[str]) -> None:
+    is_at_limit = text.count(".") == 3
+    assert failed(preset_rules("fineweb-paper"), text) == (["line_punctuation"] if is_at_limit else paper)
+    assert failed(preset_rules("fineweb-code"), text) == code
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "paper", "code"),
+    [
+        ("terminal_punctuation_line_fraction", 0.12, ["line_punctuation"], []),
+        ("terminal_punctuation_line_fraction", 0.11, ["line_punctuation"], ["line_punctuation"]),
+        ("terminal_punctuation_line_fraction", 0.13, [], []),
+        ("duplicate_line_char_fraction_of_lines", 0.01, [], []),
+        ("duplicate_line_char_fraction_of_lines", 0.02, [], ["repeated_lines"]),
+        ("duplicate_line_char_fraction_of_lines", 0.09, [], ["repeated_lines"]),
+        ("duplicate_line_char_fraction_of_lines", 0.1, ["repeated_lines"], ["repeated_lines"]),
+        ("line_under_30_fraction", 0.66, [], []),
+        ("line_under_30_fraction", 0.67, ["short_lines"], []),
+        ("line_up_to_30_fraction", 0.67, [], []),
+        ("line_up_to_30_fraction", 0.68, [], ["short_lines"]),
+        ("newlines_per_token", 0.3, [], []),
+        ("newlines_per_token", 0.31, [], ["list_ratio"]),
+    ],
+)
+def test_fineweb_limits(signal: str, value: float, paper: list[str], code: list[str]) -> None:
+    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
+    row = pa.table({**columns, "terminal_punctuation_line_fraction": pa.array([1.0]), signal: pa.array([value])})
+    assert failed_row(preset_rules("fineweb-paper"), row) == paper
+    assert failed_row(preset_rules("fineweb-code"), row) == code
+
+
+def test_fineweb_does_not_ask_for_terminal_punctuation() -> None:
+    names = [rule.name for rule in preset_rules("fineweb")]
+    assert "terminal_punctuation" not in names
+    assert {"word_count", "top_2gram", "sentences", "list_ratio"} <= set(names)
+
+
+def test_a_signal_that_is_null_fails() -> None:
+    row = pa.table({field.name: pa.array([None], field.type) for field in TEXT_SIGNALS})
+    rules = preset_rules("gopher")
+    assert failed_row(rules, row) == [rule.name for rule in rules]
+
+
+def test_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'gopher-quality'"):
+        preset_rules("gopher_quality")
+    with pytest.raises(RecipeError, match="there are c4, c4-code"):
+        preset_rules("zzz")
+
+
+def test_settings_belong_to_presets() -> None:
+    assert set(PRESET_SETTINGS) <= set(PRESETS)
+    assert PRESET_SETTINGS["gpt3"]["quality"]["keep"] == "pareto 9"
