@@ -53,9 +53,8 @@ def decide(folder: Path) -> None:
         apply_cutoff(Inputs({"verdicts": (path,), "threshold": (limit,)}), cutoff, Outputs(folder / "cut", shard))
     total, cpu_seconds = time.perf_counter() - begin, time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{len(RULES)} rules {rules_seconds:.2f} s, with a cut-off {total:.2f} s ({cpu_seconds:.2f} s of CPU), peak {peak:.0f} MB"
-    )
+    print(f"{len(RULES)} rules {rules_seconds:.2f} s, with a cut-off {total:.2f} s; {cpu_seconds:.2f} s of CPU in all")
+    print(f"peak memory {peak:.0f} MB")
 
 
 if __name__ == "__main__":

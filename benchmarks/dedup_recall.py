@@ -3,9 +3,9 @@
     python benchmarks/dedup_recall.py [FOLDER]      FOLDER: data/ of the shared data (default: $DATASSAY_SHARED/data)
 
 Pairs of the same text are left out. For each preset and range of true Jaccard similarity (of word 5-grams): the number
-of pairs; the share of them that the S-curve promises; that share a band key; that end in one cluster. A pair that
-shares a key and has the similarity, and is in no common cluster, was lost because buckets give a star and neighbours instead
-of all pairs.
+of pairs; the share of them that the S-curve promises; that share a band key; that end in one cluster. A pair
+that shares a key and has the similarity, and is in no common cluster, was lost because buckets give a star and
+neighbours instead of all pairs.
 Precision: edges whose similarity, computed anew in plain Python, is below the limit (documents by characters apart).
 Speed: CPU time of 2 kB documents, from text to signatures, in rounds that alternate.
 """

@@ -21,7 +21,7 @@ from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile, Record
 
 WHY: dict[str, str] = {
-    "warcio--bad.arc": "lengths that are no numbers (-1, abc); warcio counts such records as empty ones",
+    "warcio--bad.arc": "lengths that are no numbers (-1, abc); warcio counts these records all the same",
     "warcio--example-bad-non-chunked.warc.gz": "six records share one gzip member; warcio refuses, here they are read",
     "warcio--example-bad.warc.gz.bad": "six records share one gzip member; warcio refuses, here they are read",
     "warcio--example-space-in-url.arc": "the file ends before the length that the header says; warcio does not check",

@@ -111,6 +111,113 @@ def query(
     typer.echo(answer(open_run(run), sql, as_csv=as_csv), nl=False)
 
 
+@app.command()
+def train(
+    run: RunPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model.")] = Path("model"),
+    preset: Annotated[str, typer.Option(help="Shape: xs, s, m, l, gpt3-125m to gpt3-175b.")] = "xs",
+    tokens: Annotated[int | None, typer.Option(help="Training tokens; one epoch if not given.", min=1)] = None,
+    seq_len: Annotated[int, typer.Option(help="Tokens of context.")] = 128,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens of an optimizer step.")] = 1024,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
+    optimizer: Annotated[str, typer.Option(help="adamw, adam, sgd, lion or muon.")] = "adamw",
+    schedule: Annotated[str, typer.Option(help="linear, cosine, wsd or constant.")] = "linear",
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the order of the documents.")] = 0,
+    threads: Annotated[int, typer.Option(help="Threads; another number gives other last bits.", min=1)] = 1,
+) -> None:
+    """Train a GPT on the refined corpus of a run; the same command continues a training that was stopped.
+
+    Example: datassay train runs/crawl-en -o models/small --preset s --tokens 5000000
+    """
+    from datassay.cli.models import train_model
+    from datassay.cli.run_folder import open_run
+
+    settings = {
+        "preset": preset,
+        "n_tokens": tokens,
+        "seq_len": seq_len,
+        "batch_tokens": batch_tokens,
+        "lr": lr,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "seed": seed,
+        "threads": threads,
+    }
+    typer.echo(train_model(open_run(run), output, settings))
+
+
+ModelPath = Annotated[Path, typer.Argument(help="Folder of a model, made by `datassay train`.", metavar="MODEL")]
+
+
+@app.command()
+def evaluate(
+    model: ModelPath,
+    texts: Annotated[
+        list[str], typer.Argument(help="Parquet, JSON lines or text files; a field `domain` groups them.")
+    ],
+) -> None:
+    """Bits per byte of a model on texts, for each domain, with an interval over documents.
+
+    Example: datassay evaluate models/small validation/*.parquet
+    """
+    from datassay.cli.models import evaluate_model
+
+    typer.echo(evaluate_model(model, texts), nl=False)
+
+
+@app.command()
+def generate(
+    model: ModelPath,
+    prompt: Annotated[str, typer.Argument(help="What the text begins with.")] = "",
+    tokens: Annotated[int, typer.Option(help="Tokens to add at most.", min=1)] = 200,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.", min=0)] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Choose among this many tokens.", min=1)] = None,
+    top_p: Annotated[float, typer.Option(help="Choose among the likeliest tokens of this probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+) -> None:
+    """Let a model go on with a text.
+
+    Example: datassay generate models/small "It was a dark and stormy" --temperature 0.8
+    """
+    from datassay.cli.models import generate_text
+
+    settings = {"n_tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    typer.echo(generate_text(model, prompt, settings))
+
+
+@recipes_app.command("list")
+def list_recipes() -> None:
+    """Name the presets of rules and of near-duplicate detection, with their source.
+
+    Example: datassay recipes list
+    """
+    from datassay.cli.recipes import listing
+
+    typer.echo(listing(), nl=False)
+
+
+@recipes_app.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="A preset of rules, `schema`, or a recipe file.")]) -> None:
+    """Show the rules of a preset, a recipe with every default filled in, or the JSON schema of recipes.
+
+    Example: datassay recipes show gopher
+    """
+    from datassay.cli.recipes import show
+
+    typer.echo(show(name), nl=False)
+
+
+@recipes_app.command("check")
+def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B006
+    """Check a recipe without running it: keys, values, rules against the signals there are, and inputs.
+
+    Example: datassay recipes check recipe.toml
+    """
+    from datassay.cli.recipes import check
+
+    typer.echo(check(recipe, changes))
+
+
 def finish(exit_status: int) -> None:
     """End the process with a status that is not an error's."""
     if exit_status:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from datassay.cli import decisions
 from datassay.cli.recipe import Recipe
 from datassay.corpus import clean, given_tokenizer, ingest, language, split, tokenizer, tokens, validation, write
 from datassay.corpus.engine import TaskFunction
+from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
 from datassay.corpus.records import InputFile
+from datassay.corpus.schema import DOCUMENT
 from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
 from datassay.dedup import plan as dedup
 from datassay.filters import decide as filters
@@ -168,7 +173,7 @@ def _quality(plan: Plan) -> StagePlan:
 def _verdicts(plan: Plan) -> StagePlan:
     recipe = plan.recipe
     carried = tuple(name for name in decisions.CARRIED if name != "quality" or recipe.quality is not None)
-    settings = filters.RulesSettings(rules=rules(plan), carry=carried)
+    settings = filters.RulesSettings(rules=rules(recipe), carry=carried)
     signals = tuple(Each(name, dataset) for name, dataset in signal_datasets(recipe))
     return _per_shard(plan, "verdicts", filters.apply_rules, filters.RULES_VERSION, (CLEAN, *signals), settings)
 
@@ -265,12 +270,24 @@ def signal_datasets(recipe: Recipe) -> list[tuple[str, str]]:
     return families + [(f"user_{signal.name}", "user") for signal in recipe.signals]
 
 
-def rules(plan: Plan) -> tuple[Rule, ...]:
-    """All rules of the recipe, that of languages first."""
-    found = [rule for entry in plan.recipe.rules for rule in entry.rules()]
-    if "language" in plan.recipe.steps:
-        found.insert(0, language_rule(plan.languages))
-    return tuple(dict.fromkeys(found))
+def rules(recipe: Recipe) -> tuple[Rule, ...]:
+    """All rules of the recipe, that of languages first. Raises RecipeError if two have the same name."""
+    found = [rule for entry in recipe.rules for rule in entry.rules()]
+    if recipe.language is not None and recipe.language.keep:
+        found.insert(0, language_rule(recipe.language))
+    distinct = tuple(dict.fromkeys(found))
+    for name, n in Counter(rule.name for rule in distinct).items():
+        if n > 1:
+            raise RecipeError(f"two rules are called {name!r}; leave one out with `without`, or rename your own")
+    return distinct
+
+
+def check_recipe_rules(recipe: Recipe) -> None:
+    """Raise RecipeError for the first rule that is no condition over the columns that this recipe measures."""
+    schemas = [DOCUMENT, text_signals.TEXT_SIGNALS, language.LANGUAGE]
+    schemas += [quality.QUALITY] * (recipe.quality is not None) + [signal.schema for signal in recipe.signals]
+    fields = {field.name: field for schema in schemas for field in schema if field.name != "text"}
+    filters.check_rules(rules(recipe), pa.schema(list(fields.values())))
 
 
 def language_rule(settings: LanguageSettings) -> Rule:
@@ -285,7 +302,10 @@ LANGUAGE_RULE = "language"
 def _decision(plan: Plan, steps: tuple[str, ...]) -> decisions.DecideSettings:
     """What a set of steps decides by."""
     recipe = plan.recipe
-    of_step = {"language": [LANGUAGE_RULE], "rules": [rule.name for rule in rules(plan) if rule.name != LANGUAGE_RULE]}
+    of_step = {
+        "language": [LANGUAGE_RULE],
+        "rules": [rule.name for rule in rules(recipe) if rule.name != LANGUAGE_RULE],
+    }
     return decisions.DecideSettings(
         without_rules=tuple(name for step, names in of_step.items() if step not in steps for name in names),
         quality=recipe.quality.keep if recipe.quality is not None and "quality" in steps else None,

@@ -32,6 +32,7 @@ class Progress:
         self._stage = ""
         self._total = 0
         self._before = 0
+        self._reached = 0
 
     def __enter__(self) -> Progress:
         if self._live is not None:
@@ -47,6 +48,7 @@ class Progress:
     def start(self, stage: str, n_tasks: int, n_done: int) -> None:
         """A stage begins: how many tasks it has, and how many of them were done by an earlier run."""
         self._started, self._stage, self._total, self._before = time.monotonic(), stage, n_tasks, n_done
+        self._reached = 0
         if self._live is not None:
             for task in self._live.tasks:
                 self._live.remove_task(task.id)
@@ -56,6 +58,14 @@ class Progress:
         """One more task is done."""
         if self._live is not None:
             self._live.advance(self._live.tasks[-1].id)
+
+    def reach(self, n_done: int, state: str) -> None:
+        """A long task has come this far; without a terminal, a tenth of the way makes a line."""
+        if self._live is not None:
+            self._live.update(self._live.tasks[-1].id, completed=n_done)
+        elif n_done * 10 // self._total > self._reached:
+            self._reached = n_done * 10 // self._total
+            self.note(f"{self._stage} {n_done:,} of {self._total:,}: {state}")
 
     def finish(self, summary: str) -> None:
         """The stage is done; the line with its summary stays."""

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from datassay.cli.ablate import ablate
-from datassay.cli.pipeline import INPUT, Plan, stages
+from datassay.cli.pipeline import INPUT, Plan, check_recipe_rules, stages
 from datassay.cli.progress import Progress
 from datassay.cli.recipe import Recipe, load_recipe
 from datassay.cli.run_folder import stage_entry, write_manifest
@@ -22,7 +22,6 @@ from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage
-from datassay.filters.decide import check_rules
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -55,6 +54,7 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"--until {request.until}: no such stage; there are {', '.join(names)}, ablate")
     if request.sample is not None and not 0 < request.sample <= 1:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
+    check_recipe_rules(recipe)
     with _locked(folder), _stopped_by_signals(), Progress() as progress:
         try:
             with _engine(request.workers) as engine:
@@ -78,8 +78,6 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     }
     for stage in stages(recipe):
         stage_plan = stage.plan(plan)
-        if stage.name == "verdicts":
-            check_rules(stage_plan.settings[0].rules, signal_schema(plan))
         output = run_stage(
             stage_plan,
             plan.finished,
@@ -134,20 +132,6 @@ def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
         files = find_inputs(paths, paths_from=None, source=source, cache=cache)
         groups += shards([replace(file, name=f"{source}/{file.name}") for file in files])
     return groups
-
-
-def signal_schema(plan: Plan) -> Any:
-    """The columns that a rule may name."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from datassay.cli.pipeline import signal_datasets
-    from datassay.corpus.schema import DOCUMENT
-
-    fields = {field.name: field for field in DOCUMENT if field.name != "text"}
-    for stage, dataset in signal_datasets(plan.recipe):
-        fields.update({field.name: field for field in pq.read_schema(plan.finished[stage].path(dataset))})
-    return pa.schema(list(fields.values()))
 
 
 def summary(output: StageOutput) -> str:

@@ -7,7 +7,6 @@ the others are listed as repeats and take no part in the search for near duplica
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,30 +55,28 @@ class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> None:
-    """Hash every text of a shard. Reads `clean`; writes `texts`, in every partition, be it empty.
+    """Hash every text of a shard. Reads `clean`; writes `texts` in every partition, be it empty, ordered by hash, row.
 
-    Counts `documents` and `empty`.
+    Counts `documents` and `empty`. The hashes and ids of a shard are in memory at once.
     """
-    with ExitStack() as stack:
-        shards = [
-            stack.enter_context(out.parquet("texts", TEXT, partition=partition))
-            for partition in range(settings.n_partitions)
-        ]
-        n_rows = 0
-        for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
-            rows = np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32)
-            n_rows += batch.num_rows
-            has_text = pc.greater(pc.binary_length(batch["text"]), 0)
-            hashes = text_hashes(batch["text"].filter(has_text))
-            table = pa.record_batch(
-                [pa.array(hashes, pa.binary(16)), batch["id"].filter(has_text), pa.array(rows).filter(has_text)],
-                schema=TEXT,
-            )
-            out.counts["empty"] += batch.num_rows - table.num_rows
-            partitions = np.frombuffer(b"".join(hashes), ">u2")[::8].astype(np.int64) * settings.n_partitions >> 16
-            for partition, shard in enumerate(shards):
-                shard.write(table.filter(pa.array(partitions == partition)))
-        out.counts["documents"] += n_rows
+    tables = [TEXT.empty_table()]
+    n_rows = 0
+    for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
+        rows = pa.array(np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32))
+        has_text = pc.greater(pc.binary_length(batch["text"]), 0)
+        hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))
+        tables.append(pa.table([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT))
+        n_rows += batch.num_rows
+    texts = pa.concat_tables(tables).sort_by([("text_hash", "ascending"), ("row", "ascending")])
+    out.counts["documents"] += n_rows
+    out.counts["empty"] += n_rows - len(texts)
+    first_bytes = _bytes_of(texts["text_hash"].combine_chunks())[:, :2].astype(np.int64)
+    partitions = (first_bytes[:, 0] * 256 + first_bytes[:, 1]) * settings.n_partitions >> 16
+    bounds = np.searchsorted(partitions, np.arange(settings.n_partitions + 1))
+    for partition, (start, end) in enumerate(pairwise(bounds.tolist())):
+        with out.parquet("texts", TEXT, partition=partition) as shard:
+            for batch in texts.slice(start, end - start).to_batches(max_chunksize=65_536):
+                shard.write(batch)
 
 
 def text_hashes(texts: pa.Array) -> list[bytes]:
@@ -99,7 +96,7 @@ def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> N
     texts = _with_shards(inputs.all("texts"))
     texts = texts.take(pc.sort_indices(texts, [("text_hash", "ascending"), ("id", "ascending")]))
     ids = texts["id"].combine_chunks()
-    first = _first_of_run(texts["text_hash"].combine_chunks())
+    first = _first_of_run(_bytes_of(texts["text_hash"].combine_chunks()))
     is_copy = first != np.arange(len(first))
     n_copies = int(is_copy.sum())
     pairs = pa.table(
@@ -127,13 +124,19 @@ def _with_shards(paths: Sequence[Path]) -> pa.Table:
     )
 
 
-def _first_of_run(hashes: pa.Array) -> NDArray[np.int64]:
-    """For each of sorted 16-byte hashes, the position of the first that equals it."""
-    words = np.frombuffer(hashes.buffers()[1] or b"", np.uint64).reshape(-1, 2)[hashes.offset :][: len(hashes)]
-    positions = np.arange(len(words))
-    starts = np.r_[True, (words[1:] != words[:-1]).any(axis=1)][: len(words)]
-    first: NDArray[np.int64] = np.maximum.accumulate(np.where(starts, positions, 0)) if len(words) else positions
+def _first_of_run(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """For each of sorted hashes, (hashes, 16), the position of the first that equals it."""
+    if not len(hashes):
+        return np.zeros(0, np.int64)
+    is_first = np.r_[True, (hashes[1:] != hashes[:-1]).any(axis=1)]
+    first: NDArray[np.int64] = np.maximum.accumulate(np.where(is_first, np.arange(len(hashes)), 0))
     return first
+
+
+def _bytes_of(hashes: pa.Array) -> NDArray[np.uint8]:
+    """(hashes, 16)"""
+    every = np.frombuffer(hashes.buffers()[1] or b"", np.uint8).reshape(-1, 16)
+    return every[hashes.offset : hashes.offset + len(hashes)]
 
 
 def _write_repeats(shards: NDArray[np.int32], rows: NDArray[np.int32], out: Outputs) -> None:

@@ -10,7 +10,8 @@ The raw corpus holds good documents too: the score orders documents, it is no ca
 the kind of good that the reference shows: trained on 170 essays, letters and articles against a noisy corpus it has an
 AUC of .95 on held-out documents of both, but .63 [.57, .70] on 290 web pages that people labelled, where length alone
 has .78 [.73, .84] (benchmarks/quality.py). Trained for 1 or 2 epochs it reached .73 to .77 there by finding length
-again, with .70 on the held-out documents. Words are runs of letters and digits of Python's `re`, so a run of Chinese is one word.
+again, with .70 on the held-out documents. Words are runs of letters and digits as Python's `re` knows them, so a run
+of Chinese is one word.
 """
 
 from __future__ import annotations

@@ -86,8 +86,9 @@ def evaluate(
             is_counted[row, window.first_counted - window.begin : window.end - window.begin] = True
         tensor = torch.from_numpy(ids).to(device)
         with autocast(device, precision=precision):
-            losses = model.nats(tensor[:, :-1], tensor[:, 1:]).double().cpu().numpy()  # (B, T)
-        np.add.at(nats, [window.document for window in rows], (losses * is_counted).sum(axis=1))
+            losses = model.nats(tensor[:, :-1], tensor[:, 1:], torch.from_numpy(is_counted).to(device))  # (counted,)
+        owners = np.array([window.document for window in rows])[np.nonzero(is_counted)[0]]  # (counted,)
+        np.add.at(nats, owners, losses.double().cpu().numpy())
     names = tuple(documents.document_ids.to_pylist())
     return Evaluation(names, nats, documents.n_bytes.astype(np.int64), documents.lengths.astype(np.int64))
 

@@ -186,14 +186,14 @@ class GPT(nn.Module):
         return loss
 
     @torch.no_grad()
-    def nats(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Nats of each target, log-softmax in float32. ids and targets: (B, T) -> (B, T)"""
-        x = self.hidden(ids).flatten(0, 1)
+    def nats(self, ids: Tensor, targets: Tensor, is_counted: Tensor) -> Tensor:
+        """Nats of the counted targets, row by row; log-softmax in float32. All three (B, T) -> (counted,)"""
+        x, wanted = self.hidden(ids)[is_counted], targets[is_counted]  # (counted, D), (counted,)
         parts = [
-            F.cross_entropy(F.linear(rows, self.token_embedding.weight).float(), wanted, reduction="none")
-            for rows, wanted in zip(torch.split(x, HEAD_ROWS), torch.split(targets.flatten(), HEAD_ROWS), strict=True)
+            F.cross_entropy(F.linear(rows, self.token_embedding.weight).float(), some, reduction="none")
+            for rows, some in zip(torch.split(x, HEAD_ROWS), torch.split(wanted, HEAD_ROWS), strict=True)
         ]
-        return torch.cat(parts).view(targets.shape)
+        return torch.cat(parts)
 
     def empty_cache(self, batch_size: int) -> KVCache:
         """A cache for `batch_size` sequences that are read from their beginning."""

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import zstandard
 from fastwarc.stream_io import BrotliReader
@@ -17,6 +18,12 @@ MAX_BODY_BYTES = 64 << 20
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"(?:\r?\n)?([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s;"']+)""", re.IGNORECASE)
+
+
+class Readable(Protocol):
+    """Anything to read bytes from."""
+
+    def read(self, n: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +115,22 @@ def decompress(body: bytes, encoding: str) -> bytes:
             case "deflate":
                 return _inflate(body)
             case "br":
-                return bytes(BrotliReader(io.BytesIO(body)).read(MAX_BODY_BYTES)) or body
+                return _read_all(BrotliReader(io.BytesIO(body))) or body
             case "zstd":
-                return zstandard.ZstdDecompressor().stream_reader(body).read(MAX_BODY_BYTES) or body
+                return _read_all(zstandard.ZstdDecompressor().stream_reader(body)) or body
     except (zlib.error, zstandard.ZstdError, OSError):
         return body
     return body
+
+
+def _read_all(reader: Readable) -> bytes:
+    """What a decompressor gives, in pieces, because it clears a buffer of the size that is asked for."""
+    parts: list[bytes] = []
+    room = MAX_BODY_BYTES
+    while room > 0 and (part := reader.read(min(room, 1 << 18))):
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)
 
 
 def _inflate(body: bytes) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import zlib
 from functools import cache
 from pathlib import Path
 
 import orjson
 import pytest
 import zstandard
+from fastwarc.stream_io import BrotliWriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warcio.statusandheaders import StatusAndHeaders
@@ -174,6 +176,15 @@ def test_damage_costs_the_damaged_member_alone(tmp_path: Path, data: st.DataObje
     assert {f"http://example.org/{i}" for i in range(len(parts)) if i != hurt} <= whole
 
 
+def brotli(content: bytes) -> bytes:
+    """`content` in Brotli."""
+    out = io.BytesIO()
+    writer = BrotliWriter(out)
+    writer.write(content)
+    writer.close()
+    return out.getvalue()
+
+
 CHUNKED = b"b\r\n<html><body\r\n3;x=y\r\n>Hi\r\n0\r\n\r\n"
 
 
@@ -190,7 +201,10 @@ CHUNKED = b"b\r\n<html><body\r\n3;x=y\r\n>Hi\r\n0\r\n\r\n"
         (gzip.compress(PAGE), [("Content-Encoding", "gzip")], PAGE),
         (PAGE, [("Content-Encoding", "gzip")], PAGE),  # lies
         (zstandard.compress(PAGE), [("Content-Encoding", "zstd")], PAGE),
+        (brotli(PAGE), [("Content-Encoding", "br")], PAGE),
         (PAGE, [("Content-Encoding", "br")], PAGE),  # lies
+        (zlib.compress(PAGE), [("Content-Encoding", "deflate")], PAGE),
+        (zlib.compress(PAGE)[2:-4], [("Content-Encoding", "deflate")], PAGE),  # without header and check sum
         (PAGE, [("Content-Encoding", "deflate")], PAGE),  # lies
     ],
 )

@@ -12,7 +12,10 @@ import pytest
 
 from datassay.corpus.engine import LocalEngine
 from datassay.corpus.stage import StageOutput
+from datassay.dedup import settings as settings_module
+from datassay.dedup.clusters import clusters
 from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.shingles import shingle_sets
 from datassay.dedup.verify import read_sets
 
 FindPairs = Callable[..., pa.Table]
@@ -131,6 +134,20 @@ def test_edges_do_not_depend_on_sharding(find_pairs: FindPairs) -> None:
     assert one.equals(backwards)
 
 
+def test_edges_do_not_depend_on_the_number_of_partitions(
+    find_pairs: FindPairs, run_dedup: RunDedup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = list(corpus().items())
+    shards = [dict(documents[i::3]) for i in range(3)]
+    one = find_pairs(*shards)
+    monkeypatch.setattr(settings_module, "TEXT_PARTITION_BYTES", 1 << 10)
+    monkeypatch.setattr(settings_module, "BAND_PARTITION_ROWS", 1 << 8)
+    assert find_pairs(*shards, folder="many").equals(one)
+    finished = run_dedup(*shards, folder="many")
+    assert len(finished["exact"].done) > 8
+    assert len(finished["candidates"].done) == 8  # 57 documents of 32 bands, at most 256 keys to a partition
+
+
 def files(stages: dict[str, StageOutput]) -> Iterator[tuple[str, str]]:
     for name, stage in stages.items():
         for done in stage.done:
@@ -178,8 +195,6 @@ def truth(path: Path) -> dict[tuple[str, str], tuple[float, bool]]:
 
 def test_recall_and_precision_on_a_raw_corpus(find_pairs: FindPairs, shared: Path) -> None:
     """At the probability of the S-curve for 32 bands of 8 rows (.85 at .7, .96 at .75), of pairs of unlike texts."""
-    from datassay.dedup.clusters import clusters
-
     tables = [pq.read_table(path, columns=["id", "text"]) for path in sorted((shared / "corpus").glob("raw-*"))]
     documents = [dict(zip(*table.to_pydict().values(), strict=True)) for table in tables]
     pairs = find_pairs(*documents)
@@ -191,3 +206,7 @@ def test_recall_and_precision_on_a_raw_corpus(find_pairs: FindPairs, shared: Pat
     alike = [ids for ids, (jaccard, is_same) in true.items() if jaccard >= 0.8 and not is_same]
     assert np.mean([roots[index[a]] == roots[index[b]] for a, b in similar]) >= 0.93
     assert np.mean([roots[index[a]] == roots[index[b]] for a, b in alike]) >= 0.98
+    near = [(a, b) for a, b, kind in edges(pairs) if kind == "near"]
+    texts = {id: text for shard in documents for id, text in shard.items()}
+    unlike = pa.array([texts[a] for a, b in near if true.get((a, b), (0, False))[0] < 0.7], pa.large_string())
+    assert shingle_sets(unlike, words=5, characters=8).by_characters.all()  # the truth counts words only

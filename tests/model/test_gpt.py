@@ -91,8 +91,11 @@ def test_loss_and_gradients_are_those_of_cross_entropy(n_rows: int) -> None:
 def test_nats_of_each_token_have_the_loss_as_mean() -> None:
     model = GPT(TINY)
     ids, targets = some_ids(3, 12), some_ids(3, 12).flip(0)
-    nats = model.nats(ids, targets)
-    assert nats.shape == (3, 12)
+    is_counted = torch.ones(3, 12, dtype=torch.bool)
+    nats = model.nats(ids, targets, is_counted)
+    assert nats.shape == (36,)
+    is_counted[0, :5] = False
+    torch.testing.assert_close(model.nats(ids, targets, is_counted), nats[5:])
     torch.testing.assert_close(nats.mean(), model.loss(ids, targets).detach())
 
 

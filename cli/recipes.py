@@ -1,0 +1,56 @@
+"""The presets that ship, and what a recipe comes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from datassay.cli.pipeline import check_recipe_rules
+from datassay.cli.query import table
+from datassay.cli.recipe import json_schema, load_recipe, nearest
+from datassay.corpus.errors import RecipeError
+from datassay.corpus.inputs import find_inputs
+from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
+from datassay.dedup.settings import s_curve
+from datassay.filters.presets import PRESETS, preset_rules
+
+
+def listing() -> str:
+    """The presets of rules and of MinHash as two tables."""
+    rules: list[tuple[object, ...]] = [
+        (name, len(rules), rules[0].source if rules else "quality cut-off only") for name, rules in PRESETS.items()
+    ]
+    minhash: list[tuple[object, ...]] = [
+        (name, preset.bands, preset.rows, preset.min_jaccard, *(s_curve(preset.bands, preset.rows, s) for s in SHOWN))
+        for name, preset in MINHASH_PRESETS.items()
+    ]
+    return (
+        table(["rules", "n", "source"], rules)
+        + "\n"
+        + table(["minhash", "bands", "rows", "min_jaccard", *(f"found at {s}" for s in SHOWN)], minhash)
+    )
+
+
+SHOWN = (0.6, 0.7, 0.8, 0.9)
+"""Similarities at which the S-curve is shown."""
+
+
+def show(name: str) -> str:
+    """The rules of a preset, the JSON schema of recipes (`schema`), or a recipe with every default filled in."""
+    if name == "schema":
+        return json_schema() + "\n"
+    if name in PRESETS:
+        return table(["rule", "keeps", "source"], [(rule.name, rule.keep, rule.source) for rule in preset_rules(name)])
+    path = Path(name)
+    if path.suffix == ".toml":
+        return json.dumps(load_recipe(path).model_dump(mode="json"), indent=2) + "\n"
+    raise RecipeError(f"no preset or recipe file {name!r}{nearest(name, list(PRESETS))}")
+
+
+def check(path: Path, changes: Sequence[str] = ()) -> str:
+    """One line that says what a recipe would do. Raises RecipeError or InputError for what is wrong with it."""
+    recipe = load_recipe(path, changes)
+    check_recipe_rules(recipe)
+    files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source="input", cache=None)
+    return f"{path}: {recipe.name}, {len(files)} input files, steps {', '.join(recipe.steps) or 'none'}"
