@@ -71,7 +71,7 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
         folder=folder / name,
         n_workers=n_workers,
         on_start=lambda n_runs, n_done: progress.start("ablation", n_runs, n_done),
-        on_done=lambda key: progress.advance(),  # noqa: ARG005
+        on_done=lambda _: progress.advance(),
         target=recipe.target,
     )
     progress.finish(f"{len(result.runs)} runs")

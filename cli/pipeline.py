@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from datassay.cli import decisions
 from datassay.cli.recipe import Recipe
-from datassay.corpus import clean, given_tokenizer, ingest, language, split, tokenizer, tokens, validation, write
+from datassay.corpus import clean, given, given_tokenizer, ingest, language, split, tokenizer, tokens, validation, write
 from datassay.corpus.engine import TaskFunction
 from datassay.corpus.errors import RecipeError
+from datassay.corpus.given import CopySettings, copy_file, given_file
 from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
 from datassay.corpus.records import InputFile
@@ -41,6 +44,8 @@ class Plan:
     """The files of each task of the first stage; no shard mixes sources."""
     share: float = 1.0
     """Share of the pages of the input that are taken, by hash."""
+    limit: int | None = None
+    """How many pages of the input are taken at most, by hash."""
     finished: dict[str, StageOutput] = field(default_factory=dict)
 
     def source(self, shard: int) -> str:
@@ -69,11 +74,12 @@ class Stage:
     plan: Callable[[Plan], StagePlan]
 
 
-def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """The table, for a recipe."""
+def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
+    """The table, for a recipe; with a limit of pages, they are counted first."""
     trains_quality = recipe.quality is not None and recipe.quality.model is None
     ablates = recipe.ablate is not None
     rows: tuple[tuple[bool, str, Callable[[Plan], StagePlan]], ...] = (
+        (limit is not None, "census", _census),
         (True, "extract", _extract),
         (True, "clean", _clean),
         (True, "text", _text),
@@ -82,7 +88,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         *((True, name, partial(_dedup, name=name)) for name in dedup.stage_names(recipe.dedup)),
         (True, "split", _split),
         (trains_quality, "reference", _reference),
-        (trains_quality, "quality_model", _quality_model),
+        (recipe.quality is not None, "quality_model", _quality_model),
         (recipe.quality is not None, "quality", _quality),
         (True, "verdicts", _verdicts),
         (True, "decide", _decide),
@@ -98,20 +104,33 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     return tuple(Stage(name, plan) for is_wanted, name, plan in rows if is_wanted)
 
 
+def _census(plan: Plan) -> StagePlan:
+    shards = [files for shard, files in enumerate(plan.shards) if plan.is_input(shard)]
+    settings = [IngestSettings(files=files, fields=plan.recipe.input.fields, seed=plan.recipe.seed) for files in shards]
+    return StagePlan("census", ingest.census, ingest.CENSUS_VERSION, (), settings)
+
+
 def _extract(plan: Plan) -> StagePlan:
+    share = plan.share if plan.limit is None else min(plan.share, share_of(plan.finished["census"], plan.limit))
     settings = [
         IngestSettings(
             files=files,
             fields=plan.recipe.input.fields if plan.is_input(shard) else {},
             keep_languages=plan.languages.keep,
-            language_model=plan.languages.model,
+            languages=_identify(plan),
             extract=plan.recipe.extract,
-            # share=plan.share if plan.is_input(shard) else 1.0,
-            # seed=plan.recipe.seed,
+            share=share if plan.is_input(shard) else 1.0,
+            seed=plan.recipe.seed,
         )
         for shard, files in enumerate(plan.shards)
     ]
     return StagePlan("extract", ingest.ingest, ingest.VERSION, (), settings)
+
+
+def share_of(census: StageOutput, limit: int) -> float:
+    """The share of pages to take by their chance, so that `limit` are taken, or all if there are no more."""
+    chances = pa.concat_tables(pq.read_table(path) for path in census.paths("census"))["chance"].to_numpy()
+    return float(np.sort(chances)[limit]) if limit < len(chances) else 1.0
 
 
 def _clean(plan: Plan) -> StagePlan:
@@ -125,8 +144,12 @@ def _text(plan: Plan) -> StagePlan:
 
 
 def _language(plan: Plan) -> StagePlan:
-    settings = language.LanguageSettings(model=plan.languages.model)  # what is kept is decided later
-    return _per_shard(plan, "language", language.measure_language, language.VERSION, (CLEAN,), settings)
+    return _per_shard(plan, "language", language.measure_language, language.VERSION, (CLEAN,), _identify(plan))
+
+
+def _identify(plan: Plan) -> language.IdentifySettings:
+    model = plan.languages.model
+    return language.IdentifySettings(model=None if model is None else given_file(model))
 
 
 def _user(plan: Plan, signal: user_signals.UserSignal) -> StagePlan:
@@ -158,16 +181,17 @@ def _reference(plan: Plan) -> StagePlan:
 
 
 def _quality_model(plan: Plan) -> StagePlan:
+    settings = _classifier(plan)
+    if settings.model is not None:
+        copied = CopySettings(file=given_file(settings.model), dataset="quality_model")
+        return StagePlan("quality_model", copy_file, given.VERSION, (), [copied])
     links = (All("reference", "reference"), All("clean", "clean", shards=plan.is_input))
-    return StagePlan("quality_model", quality.train_quality, quality.TRAIN_VERSION, links, [_classifier(plan)])
+    return StagePlan("quality_model", quality.train_quality, quality.TRAIN_VERSION, links, [settings])
 
 
 def _quality(plan: Plan) -> StagePlan:
-    links: tuple[Link, ...] = (CLEAN, All("quality_model", "quality_model"))
-    settings = _classifier(plan)
-    if settings.model is not None:
-        links = (CLEAN,)
-    return _per_shard(plan, "quality", quality.score_quality, quality.SCORE_VERSION, links, settings.scoring)
+    links = (CLEAN, All("quality_model", "quality_model"))
+    return _per_shard(plan, "quality", quality.score_quality, quality.SCORE_VERSION, links, _classifier(plan).scoring)
 
 
 def _verdicts(plan: Plan) -> StagePlan:

@@ -65,7 +65,7 @@ def run_recipe(request: Request) -> int:
 
 
 def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progress: Progress) -> int:
-    plan = Plan(recipe, read_inputs(recipe, folder), share=request.sample or 1.0)
+    plan = Plan(recipe, read_inputs(recipe, folder), share=request.sample or 1.0, limit=request.limit)
     entries: dict[str, Any] = {}
     manifest: dict[str, Any] = {
         "datassay": version("datassay"),
@@ -76,7 +76,7 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
         "variants": [],
         "ablation": None,
     }
-    for stage in stages(recipe):
+    for stage in stages(recipe, request.limit):
         stage_plan = stage.plan(plan)
         output = run_stage(
             stage_plan,
@@ -84,7 +84,7 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
             folder,
             engine,
             on_start=progress.start,
-            on_done=lambda name, done: progress.advance(),  # noqa: ARG005
+            on_done=lambda *_: progress.advance(),
         )
         plan.finished[stage.name] = output
         entries[stage.name] = stage_entry(output, stage_plan.version)

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import tldextract
 import xxhash
 from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
@@ -16,13 +17,17 @@ from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
 from datassay.corpus.engine import Inputs
 from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, extract
 from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
-from datassay.corpus.language import identify, load_model
+from datassay.corpus.hashing import uniform
+from datassay.corpus.language import IdentifySettings, identify, load_model
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile, Record
 from datassay.corpus.schema import DOCUMENT, RECORD, document_id
 from datassay.corpus.store import Outputs, ParquetShard
 
 VERSION = 1
+CENSUS_VERSION = 1
+
+CENSUS = pa.schema([pa.field("chance", pa.float64(), nullable=False)])
 
 BATCH_BYTES = 16 << 20
 """Rows wait until they are so large together, and are then written as one batch."""
@@ -55,8 +60,13 @@ class IngestSettings(BaseModel, frozen=True, extra="forbid"):
     """Names of columns in the input by what they are here, such as {"text": "content"}."""
     keep_languages: tuple[str, ...] = ()
     """What the gate lets through; no gate if empty."""
-    language_model: str | None = None
+    languages: IdentifySettings = IdentifySettings()
+    """What the gate identifies languages with."""
     extract: ExtractSettings = ExtractSettings()
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the pages that are taken, by hash of id; the others are skipped as `not_sampled`."""
+    seed: int = 0
+    """Another seed takes others."""
 
     @field_serializer("files")
     def _name_files(self, files: tuple[InputFile, ...]) -> list[dict[str, object]]:
@@ -76,7 +86,8 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
         records = Batches(stack.enter_context(out.parquet("records", RECORD)))
         for file in settings.files:
             for record in read_records(file, fields=settings.fields):
-                document, reason = to_document(record, file, extractor)
+                is_taken = settings.share == 1 or record.reason or chance(record, file, settings.seed) < settings.share
+                document, reason = to_document(record, file, extractor) if is_taken else (None, "not_sampled")
                 row = _record_row(record, file, document, reason)
                 _count(row, record, out)
                 records.add(row, n_bytes=256)
@@ -85,6 +96,21 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
                     documents.add(document, n_bytes=len(document["text"]))
         documents.flush()
         records.flush()
+
+
+def chance(record: Record, file: InputFile, seed: int) -> float:
+    """A number in [0, 1) for a record, which decides whether a sample takes it."""
+    return float(uniform(seed, [document_id(file.name, record.offset)])[0])
+
+
+def census(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # noqa: ARG001
+    """The chance of every page of the task's files as "census", so that a sample of so many pages can be drawn."""
+    with out.parquet("census", CENSUS) as shard:
+        for file in settings.files:
+            records = read_records(file, fields=settings.fields)
+            found = [chance(record, file, settings.seed) for record in records if record.outcome == "page"]
+            shard.write(pa.RecordBatch.from_arrays([pa.array(found, pa.float64())], schema=CENSUS))
+            out.counts["pages"] += len(found)
 
 
 class Batches:
@@ -116,7 +142,7 @@ class PageExtractor:
         self._known_chars = 0
         self._is_wanted: Callable[[str], bool] | None = None
         if settings.extract.gate and settings.keep_languages:
-            load_model(settings.language_model)  # before the first page, whose guard does not count it
+            load_model(settings.languages.path)  # before the first page, whose guard does not count it
             self._is_wanted = partial(is_wanted, settings=settings)
 
     def __call__(self, html: bytes, charset: str | None) -> Extraction:
@@ -157,7 +183,7 @@ def is_wanted(text: str, settings: IngestSettings) -> bool:
     """Whether a page with this text may be in a language that is kept: False only if it surely is in another."""
     if len(text) < settings.extract.gate_min_chars:
         return True
-    languages, scores = identify([text], model=settings.language_model)
+    languages, scores = identify([text], model=settings.languages.path)
     is_sure = bool(scores[0]) and scores[0][0] >= settings.extract.gate_min_score
     return not is_sure or languages[0][0] in settings.keep_languages
 

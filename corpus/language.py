@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError, MissingExtraError
+from datassay.corpus.given import GivenFile
 from datassay.corpus.store import Outputs, read_batches
 
 VERSION = 1
@@ -47,6 +48,17 @@ class LanguageSettings(BaseModel, frozen=True, extra="forbid"):
     """A document is kept from this probability of its language on. FineWeb's limit (Penedo et al. 2024)."""
     model: str | None = None
     """Path of another fastText model with labels __label__CODE; the one that comes with datassay if none."""
+
+
+class IdentifySettings(BaseModel, frozen=True, extra="forbid"):
+    """What languages are measured with; which are kept is decided later."""
+
+    model: GivenFile | None = None
+    """Another model than lid.176."""
+
+    @property
+    def path(self) -> str | None:
+        return None if self.model is None else str(self.model.path)
 
 
 def identify(
@@ -101,7 +113,7 @@ def load_model(path: str | None = None) -> Any:
         raise InputError(f"{file}: not a fastText model: {error}") from error
 
 
-def measure_language(inputs: Inputs, settings: LanguageSettings, out: Outputs) -> None:
+def measure_language(inputs: Inputs, settings: IdentifySettings, out: Outputs) -> None:
     """Language and second language of each document of "clean", as a signal table."""
     with out.parquet("language", LANGUAGE) as shard:
         for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
@@ -111,9 +123,9 @@ def measure_language(inputs: Inputs, settings: LanguageSettings, out: Outputs) -
             shard.write(table)
 
 
-def language_table(batch: pa.RecordBatch, settings: LanguageSettings) -> pa.RecordBatch:
+def language_table(batch: pa.RecordBatch, settings: IdentifySettings) -> pa.RecordBatch:
     """One row of LANGUAGE for each row of `batch`, which has id and text."""
-    languages, scores = identify(batch.column("text").to_pylist(), model=settings.model, k=2)
+    languages, scores = identify(batch.column("text").to_pylist(), model=settings.path, k=2)
     columns: list[Any] = [batch.column("id")]
     for rank in range(2):
         columns.append(pa.array([row[rank] if len(row) > rank else None for row in languages], pa.string()))

@@ -7,7 +7,7 @@ copies. So a training document with an edge to a validation document leaves trai
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -63,13 +63,13 @@ def split(inputs: Inputs, settings: SplitPlan, out: Outputs) -> None:
     big = set() if settings.has_validation_files else _big_domains(shards)
     roles = [list(_roles(shard, settings, big)) for shard in shards]
     validation = {name for shard in roles for name, role, _ in shard if role == "validation"}
-    near = _neighbours(inputs.all("pairs"), validation)
+    is_near = near_validation(inputs.all("pairs"), validation)
     for index, rows in enumerate(roles):
         with out.parquet("split", SPLIT, partition=index) as part:
-            part.write_rows([_row(name, role, domain, near, out.counts) for name, role, domain in rows])
+            part.write_rows([_row(name, role, domain, is_near, out.counts) for name, role, domain in rows])
 
 
-def select_reference(inputs: Inputs, settings: None, out: Outputs) -> None:
+def select_reference(inputs: Inputs, settings: None, out: Outputs) -> None:  # noqa: ARG001
     """The good text that is no near copy of validation text. Reads `clean` and `split`; writes `reference`."""
     with out.parquet("reference", DOCUMENT) as shard:
         for clean, roles in zip(inputs.all("clean"), inputs.all("split"), strict=True):
@@ -82,9 +82,11 @@ def select_reference(inputs: Inputs, settings: None, out: Outputs) -> None:
         out.counts["documents"] += shard.n_rows
 
 
-def _row(name: str, role: str, domain: str | None, near: set[str], counts: Counter[str]) -> dict[str, str | None]:
-    if name in near:
-        role = {"train": "near_validation", REFERENCE: "refused"}.get(role, role)
+def _row(
+    name: str, role: str, domain: str | None, is_near: Callable[[str], bool], counts: Counter[str]
+) -> dict[str, str | None]:
+    if role in ("train", REFERENCE) and is_near(name):
+        role = "near_validation" if role == "train" else "refused"
     counts[role] += 1
     return {"id": name, "role": role, "domain": domain if role == "validation" else None}
 
@@ -125,14 +127,26 @@ def _big_domains(shards: tuple[Path, ...]) -> set[str]:
     return {domain for domain, size in sizes.items() if size > BIG_DOMAIN_SHARE * total}
 
 
-def _neighbours(pairs: tuple[Path, ...], of: set[str]) -> set[str]:
-    """The documents with an edge to one of these."""
-    near = set()
-    for path in pairs:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["a", "b"]):
-            for a, b in zip(batch["a"].to_pylist(), batch["b"].to_pylist(), strict=True):
-                if a in of:
-                    near.add(b)
-                if b in of:
-                    near.add(a)
-    return near
+def near_validation(pairs: Sequence[Path], validation: set[str]) -> Callable[[str], bool]:
+    """Whether a document is a copy, or a near copy, of a validation document.
+
+    Copies of one text have edges to the first of them alone, and only that one has edges to near copies; so documents
+    of the same text count as one here.
+    """
+    first: dict[str, str] = {}
+    near: list[tuple[str, str]] = []
+    for batch in read_batches(pairs, columns=["a", "b", "kind"]):
+        for a, b, kind in zip(*(batch[name].to_pylist() for name in ("a", "b", "kind")), strict=True):
+            if kind == "exact":
+                first[b] = a
+            else:
+                near.append((a, b))
+    held_out = {first.get(name, name) for name in validation}
+    touched = set(held_out)
+    for a, b in near:
+        one, other = first.get(a, a), first.get(b, b)
+        if one in held_out:
+            touched.add(other)
+        if other in held_out:
+            touched.add(one)
+    return lambda name: first.get(name, name) in touched

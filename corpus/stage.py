@@ -155,10 +155,10 @@ def run_stage(
     run_folder: Path,
     engine: Engine,
     *,
-    on_start: Callable[[str, int, int], None] = lambda name, n_tasks, n_done: None,
-    on_done: Callable[[str, Done], None] = lambda name, done: None,
+    on_start: Callable[[str, int, int], object] = lambda *_: None,
+    on_done: Callable[[str, Done], object] = lambda *_: None,
 ) -> StageOutput:
-    """Run the tasks of a stage that are not done yet. on_start hears how many there are and how many were done before."""
+    """Run the tasks of a stage that are not done yet; on_start hears how many there are and how many were done."""
     tasks = plan_tasks(plan, finished, run_folder)
     folder = tasks[0].folder
     remove_leftovers(folder)

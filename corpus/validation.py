@@ -36,8 +36,8 @@ class ValidationPlan(BaseModel, frozen=True, extra="forbid"):
 
 
 def select_validation(inputs: Inputs, settings: ValidationPlan, out: Outputs) -> None:
-    """The documents to evaluate. Reads `clean`, `split` and `verdicts`; writes `validation`, a partition for each domain
-    in the order of their names, with an empty count `domain NAME` for each.
+    """The documents to evaluate. Reads `clean`, `split` and `verdicts`; writes `validation`, a partition for each
+    domain in the order of their names, and counts the documents of each as `domain NAME`.
 
     Documents held out of the input count only if they pass every rule: the loss on junk is nobody's aim.
     Raises InputError if there is no validation text.

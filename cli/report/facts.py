@@ -240,7 +240,10 @@ def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
         WHERE place = 1 ORDER BY size DESC, kept_for
         """
     ).fetchall()
-    return [Cluster(*row[:6], word_difference(row[6], row[7])) for row in rows]
+    return [
+        Cluster(size, kept, kept_url, other_url, similarity, kind, word_difference(kept_text, other_text))
+        for size, kept, kept_url, other_url, similarity, kind, kept_text, other_text in rows
+    ]
 
 
 def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:

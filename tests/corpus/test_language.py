@@ -17,7 +17,7 @@ from datassay.corpus.language import (
     LANGUAGE,
     MODEL,
     N_CHARS,
-    LanguageSettings,
+    IdentifySettings,
     identify,
     load_model,
     measure_language,
@@ -76,7 +76,7 @@ def test_stage_keeps_rows_and_order(tmp_path: Path) -> None:
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=DOCUMENT), tmp_path / "in.parquet")
     out = Outputs(tmp_path, 0)
-    measure_language(Inputs({"clean": (tmp_path / "in.parquet",)}), LanguageSettings(), out)
+    measure_language(Inputs({"clean": (tmp_path / "in.parquet",)}), IdentifySettings(), out)
     table = pq.read_table(tmp_path / "language/part-00000.parquet")
     assert table.schema.equals(LANGUAGE)
     assert table.column("id").to_pylist() == [str(i) for i in range(6)]

@@ -67,7 +67,7 @@ def pages(good: list[str], near_validation: str) -> list[tuple[str, str, bytes]]
     """(status, url, body) of every page of the archive."""
     found = [("200 OK", f"https://site{i % 9}.example.org/{i}", page(f"Page {i}", text)) for i, text in enumerate(good)]
     found += [
-        ("200 OK", f"https://mirror.example.net/{i}", page("A mirror", good[i], menu="Mirror")) for i in range(3)
+        ("200 OK", f"https://mirror.example.net/{i}", page(f"Page {i}", good[i], menu="Mirror")) for i in range(3)
     ]
     found += [("200 OK", f"https://print.example.net/{i}", page("Print", changed(good[i]))) for i in range(2, 6)]
     found += [("200 OK", "https://copy.example.net/v", page("A copy", near_validation))]
@@ -79,8 +79,9 @@ def pages(good: list[str], near_validation: str) -> list[tuple[str, str, bytes]]
         ("200 OK", "https://spam.example.com/a", page("Offers", "buy cheap things here now\n\n" * 40)),
         ("200 OK", "https://spam.example.com/b", page("Short", "Too short to say anything of interest to anyone.")),
         ("200 OK", "https://spam.example.com/c", page("Numbers", " ".join(f"{n * n} #{n}" for n in range(200)))),
-        ("200 OK", "https://spam.example.com/d", page("", "")),
+        ("200 OK", "https://spam.example.com/d", b"<html><body></body></html>"),
         ("404 Not Found", "https://site1.example.org/gone", page("Gone", "Not here any more.")),
+        ("200 OK", "https://site1.example.org/cut", page("Cut", good[0])),
     ]
     return found
 

@@ -22,8 +22,7 @@ def failed_row(rules: tuple[Rule, ...], row: pa.Table) -> list[str]:
     with duckdb.connect() as connection:
         connection.register("signals", row)
         columns = ", ".join(f"coalesce({rule.keep}, false)" for rule in rules)
-        answer = connection.sql(f"SELECT {columns} FROM signals").fetchone()
-    assert answer is not None
+        (answer,) = connection.sql(f"SELECT {columns} FROM signals").fetchall()
     return [rule.name for rule, is_kept in zip(rules, answer, strict=True) if not is_kept]
 
 
@@ -54,7 +53,7 @@ def words(n: int) -> str:
         ("the of " + "word " * 99998, []),
         ("the of " + "word " * 99999, ["word_count"]),
         ("the of " + "ab " * 48, ["mean_word_length"]),  # 101 characters in 50 words
-        ("the of a " + "abc " * 47 + "abcdef", ["mean_word_length"] * 0),  # 153 in 51 words: 3 exactly
+        ("the of a " + "abc " * 47 + "abcdef", []),  # 153 in 51 words: 3 exactly
         ("the of a " + "abc " * 47 + "abcde", ["mean_word_length"]),  # 152 in 51 words
         ("the " * 49 + "of", ["mean_word_length"]),  # 149 in 50
         ("with have " + "abcdefghij " * 47 + "a" * 22, []),  # 500 in 50: 10 exactly
@@ -63,7 +62,7 @@ def words(n: int) -> str:
         (words(50).replace("the of", "the xx"), ["stop_words"]),
         (words(50).replace("the of", "the THE"), ["stop_words"]),  # different ones are counted
         (words(50).replace("the of", "The OF"), []),
-        (words(90) + " #a" * 0 + " #" * 10, []),  # runs of spaces divide: 10 tokens # of 100
+        (words(90) + " #" * 10, []),  # 10 of 100 tokens
         (words(80) + " #" * 10, ["hash_ratio"]),  # 10 of 90
         (words(90) + " ..." * 10, []),
         (words(89) + " ..." * 10, ["ellipsis_ratio"]),  # 10 of 99; in one line, which ends so
@@ -148,7 +147,7 @@ S = "Every line has five words."
         (f"{S}\n{S}\nRead our privacy policy right now.", ["sentences", "terminal_punctuation"]),
         (f"{S}\n{S}\n{S} [1]", ["terminal_punctuation"]),  # a blank is left at the end
         (f"{S}\n{S}\n{S}[1]", []),
-        (f"{S}\n{S}\nThese are only four[edit] [1].", ["sentences", "terminal_punctuation"][:0] or ["sentences"][:0]),
+        (f"{S}\n{S}\nThese are only four[edit] [1].", []),
         (f"{S} {S} {S}\nLorem Ipsum", ["lorem_ipsum"]),
         (f"{S} {S} {S}\n{{", ["curly_bracket"]),
         (f"{S} {S} {'x' * 1000} at last.", []),
