@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import ROW_GROUP_ROWS, Outputs
-from datassay.filters.decide import CutoffSettings, RulesSettings, apply_cutoff, apply_rules, cutoff_threshold
+from datassay.filters.decide import RulesSettings, apply_rules
 from datassay.filters.rules import Rule
 
 N_SHARDS, SHARD_ROWS = 16, 62_500
@@ -38,23 +38,15 @@ def write_signals(folder: Path) -> None:
 
 
 def decide(folder: Path) -> None:
-    """Rules, then a cut-off at the best 30 %, over all shards in this process."""
+    """All rules over all shards in this process."""
     begin = time.perf_counter()
     settings = RulesSettings(rules=RULES, carry=("quality_0", "text_bytes"))
     for shard in range(N_SHARDS):
         inputs = Inputs({name: (folder / f"{name}-{shard}.parquet",) for name in DATASETS})
         apply_rules(inputs, settings, Outputs(folder / "rules", shard))
-    rules_seconds = time.perf_counter() - begin
-    cutoff = CutoffSettings(signal="quality_0", keep="top 30%", size="text_bytes", size_per_token=4)
-    verdicts = tuple(sorted((folder / "rules" / "verdicts").iterdir()))
-    cutoff_threshold(Inputs({"verdicts": verdicts}), cutoff, Outputs(folder / "threshold", 0))
-    limit = folder / "threshold" / "threshold" / "part-00000.json"
-    for shard, path in enumerate(verdicts):
-        apply_cutoff(Inputs({"verdicts": (path,), "threshold": (limit,)}), cutoff, Outputs(folder / "cut", shard))
-    total, cpu_seconds = time.perf_counter() - begin, time.process_time()
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{len(RULES)} rules {rules_seconds:.2f} s, with a cut-off {total:.2f} s; {cpu_seconds:.2f} s of CPU in all")
-    print(f"peak memory {peak:.0f} MB")
+    print(f"{len(RULES)} rules {seconds:.2f} s; {cpu_seconds:.2f} s of CPU in all; peak memory {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import orjson
 
 from datassay.cli.pipeline import Plan
 from datassay.cli.progress import Progress
+from datassay.cli.recipe import AblateSection
 from datassay.corpus.errors import MissingExtraError
 from datassay.corpus.hashing import settings_key
 from datassay.corpus.store import read_json, write_json
@@ -51,10 +52,11 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
     }
     name = f"ablation-{settings_key(finished['ablation_tokenizer'].content, domains)[:12]}"
     cost = _cost(folder / name, lambda: probe(data, next(iter(corpora.values())), settings, n_workers=n_workers))
+    n_seeds, n_tokens = _size(recipe, cost, corpora.values(), n_workers=n_workers)
     ablation = ablation_plan.make_plan(
         corpora,
-        seeds=range(recipe.n_seeds),
-        n_tokens=recipe.n_tokens,
+        seeds=range(n_seeds),
+        n_tokens=n_tokens,
         tokens_per_step=recipe.batch_tokens,
         cost=cost,
         n_workers=n_workers,
@@ -78,6 +80,22 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
     for line in verdicts(result.analysis):
         progress.note(line)
     return name
+
+
+def _size(
+    recipe: AblateSection, cost: Cost, corpora: Collection[ablation_plan.Corpus], *, n_workers: int
+) -> tuple[int, int]:
+    """Seeds, and tokens of a run: what the recipe says, or what its budget of time allows."""
+    if recipe.budget is None:
+        return recipe.n_seeds, recipe.n_tokens
+    return ablation_plan.solve_budget(
+        ablation_plan.parse_duration(recipe.budget),
+        cost=cost,
+        n_variants=len({corpus.content for corpus in corpora}),
+        n_workers=n_workers,
+        tokens_per_step=recipe.batch_tokens,
+        n_unique=min(corpus.n_tokens for corpus in corpora),
+    )
 
 
 def _cost(folder: Path, measure: Callable[[], Cost]) -> Cost:

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -21,6 +21,7 @@ from datassay.filters.presets import PRESET_SETTINGS, preset_rules
 from datassay.filters.quality import QualitySettings
 from datassay.filters.rules import Rule
 from datassay.filters.user_signals import UserSignal
+from datassay.model.ablation_plan import parse_duration
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,6 +29,17 @@ else:
     import tomli as tomllib
 
 Paths = tuple[str, ...]
+
+
+Parsed = TypeVar("Parsed")
+
+
+def _or_value_error(parse: Callable[[str], Parsed], text: str) -> Parsed:
+    """What `parse` makes of a value; its RecipeError as the ValueError that becomes one with file and line."""
+    try:
+        return parse(text)
+    except RecipeError as error:
+        raise ValueError(str(error)) from error
 
 
 class Section(BaseModel, frozen=True, extra="forbid"):
@@ -78,10 +90,7 @@ class RulesEntry(Section):
         """The rules that this entry stands for."""
         if self.keep is not None and self.name is not None:
             return (Rule(self.name, self.keep, "recipe"),)
-        try:
-            rules = preset_rules(self.preset or "")
-        except RecipeError as error:
-            raise ValueError(str(error)) from error
+        rules = _or_value_error(preset_rules, self.preset or "")
         names = [rule.name for rule in rules]
         for name in self.without:
             if name not in names:
@@ -101,10 +110,7 @@ class QualitySection(QualitySettings, frozen=True, extra="forbid"):
     @classmethod
     def _parses(cls, keep: str | None) -> str | None:
         if keep is not None:
-            try:
-                parse_cutoff(keep)
-            except RecipeError as error:
-                raise ValueError(str(error)) from error
+            _or_value_error(parse_cutoff, keep)
         return keep
 
     @model_validator(mode="after")
@@ -161,6 +167,8 @@ class AblateSection(Section):
     """Training tokens of each run, the same for all variants."""
     n_seeds: int = Field(3, ge=2)
     """Runs of each variant, paired by seed."""
+    budget: str | None = None
+    """A time such as `10m`, instead of `n_tokens` and `n_seeds`: as many of both as fit into it on this machine."""
     seq_len: int = Field(128, ge=16)
     """Tokens of context."""
     batch_tokens: int = Field(1024, ge=16)
@@ -180,6 +188,13 @@ class AblateSection(Section):
         if isinstance(value, dict):
             return {domain: [paths] if isinstance(paths, str) else paths for domain, paths in value.items()}
         return value
+
+    @field_validator("budget")
+    @classmethod
+    def _is_a_duration(cls, budget: str | None) -> str | None:
+        if budget is not None:
+            _or_value_error(parse_duration, budget)
+        return budget
 
     @model_validator(mode="after")
     def _target_is_a_domain(self) -> AblateSection:

@@ -75,8 +75,9 @@ def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str
         return
     pairs = _rows(
         connection,
-        "SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind, url FROM pairs "
-        "LEFT JOIN documents ON documents.id = other WHERE a = $1 OR b = $1 ORDER BY similarity DESC, other",
+        "SELECT other, similarity, kind, url "
+        "FROM (SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind FROM pairs WHERE a = $1 OR b = $1) "
+        "LEFT JOIN documents ON documents.id = other ORDER BY similarity DESC, other",
         name,
     )
     if pairs:

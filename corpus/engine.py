@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class LocalEngine:
     """A pool of spawned processes that lives for the whole run.
 
     A worker that is killed (out of memory, a crash in native code) breaks its pool; the pool is made anew and the tasks
-    that were under way run again, up to MAX_ATTEMPTS. They know which attempt they are.
+    that were under way run again, one at a time, up to MAX_ATTEMPTS. They know which attempt they are.
     """
 
     def __init__(self, n_workers: int, *, initialize: Callable[[], None] | None = None) -> None:
@@ -106,11 +106,9 @@ class LocalEngine:
         running: dict[Future[Done], int] = {}
         try:
             while todo or running:
-                while (
-                    todo and len(running) < self.n_workers
-                ):  # no more than workers, so that a break names the culprits
+                while todo and self._may_start(todo[-1], running.values(), attempts):
                     i = todo.pop()
-                    running[self._ready_pool().submit(run_task, tasks[i], attempts[i])] = i
+                    running[self._submit(tasks[i], attempts[i])] = i
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 broken = []
                 for future in finished:
@@ -129,6 +127,22 @@ class LocalEngine:
         except BaseException:
             self.stop()
             raise
+
+    def _may_start(self, i: int, running: Collection[int], attempts: Sequence[int]) -> bool:
+        """Whether task i may join those that run: never more than workers; a task whose worker died runs alone.
+
+        Alone it has all the memory, and if its worker dies again it is the culprit and no other.
+        """
+        is_calm = not any(attempts[j] for j in (i, *running))
+        return not running or (is_calm and len(running) < self.n_workers)
+
+    def _submit(self, task: Task, attempt: int) -> Future[Done]:
+        try:
+            return self._ready_pool().submit(run_task, task, attempt)
+        except BrokenProcessPool as error:  # a worker died since the last look
+            future: Future[Done] = Future()
+            future.set_exception(error)
+            return future
 
     def _again(self, tasks: Sequence[Task], broken: Sequence[int], attempts: list[int]) -> list[int]:
         for i in broken:

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path to write to, which becomes `path` only if the block ends without an error.
 
     A reader, or a run that resumes, therefore never sees half a file; two attempts at the same task never share one.
-    Raises StoreError if the disk is full or cannot be written.
+    Raises StoreError if the disk is full or cannot be written; an error of another file that the block opens stays as
+    it is.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    try:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)  # atomic within one file system
     except OSError as error:
+        if error.filename not in (None, str(part)):
+            raise
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}; nothing of it was kept") from error
     finally:
         part.unlink(missing_ok=True)
@@ -105,6 +111,11 @@ class ParquetShard:
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Close without what waits: after an error, which must not be hidden by what closing would raise."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+
 
 @contextmanager
 def parquet_shard(path: Path, schema: pa.Schema) -> Iterator[ParquetShard]:
@@ -113,8 +124,10 @@ def parquet_shard(path: Path, schema: pa.Schema) -> Iterator[ParquetShard]:
         shard = ParquetShard(part, schema)
         try:
             yield shard
-        finally:
             shard.close()
+        except BaseException:
+            shard.abandon()
+            raise
 
 
 def read_batches(

@@ -20,21 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, PositiveFloat
+from pydantic import BaseModel
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import RecipeError, StoreError
-from datassay.corpus.hashing import uniform
-from datassay.corpus.store import Outputs, read_batches, read_json
-from datassay.filters.cutoff import EVERYTHING, Cutoff, Limit, at_least, pareto_kept, parse_cutoff, threshold
+from datassay.corpus.store import Outputs, read_batches
 from datassay.filters.rules import Rule
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 RULES_VERSION = 1
-THRESHOLD_VERSION = 1
-CUTOFF_VERSION = 1
 
 REASON = pa.struct(
     [
@@ -65,27 +61,6 @@ class RulesSettings(BaseModel, frozen=True, extra="forbid"):
     """A document is kept if all of them hold."""
     carry: tuple[str, ...] = ()
     """Columns of the inputs that go along with each verdict, for cut-offs and for choosing between duplicates."""
-
-
-class CutoffSettings(BaseModel, frozen=True, extra="forbid"):
-    """A cut-off by score, among the documents that pass all rules."""
-
-    name: str = "quality"
-    """What the reason is called."""
-    signal: str = "quality"
-    """Column with the score; larger is better, null is dropped."""
-    keep: str
-    """`">= 0.5"`, `"top 30%"`, `"2e9 tokens"` or `"pareto 9"`."""
-    size: str = "n_bytes"
-    """Column with the length of a document, for a budget of tokens."""
-    size_per_token: PositiveFloat = 1.0
-    """Units of `size` in a token: 1 if it counts tokens, the tokenizer's bytes per token if it counts bytes."""
-    seed: int = 0
-    """Decides between documents of equal score, and for the Pareto draw."""
-
-    @property
-    def cutoff(self) -> Cutoff:
-        return parse_cutoff(self.keep)
 
 
 def connect(memory: str, threads: int, temp: Path) -> DuckDBPyConnection:
@@ -306,80 +281,6 @@ def _count(out: Outputs, reasons: pa.ListArray) -> None:
     for prefix, some in (("fails", names), ("only", names.filter(pa.array(is_only)))):
         for entry in some.value_counts():
             out.counts[f"{prefix} {entry['values']}"] += entry["counts"].as_py()
-
-
-def cutoff_threshold(inputs: Inputs, settings: CutoffSettings, out: Outputs) -> None:
-    """Find the limit of a cut-off among the documents of all `verdicts` that are kept so far and have a score.
-
-    Writes `threshold` (.json): `keep` as written, `score` and `tie` (see Limit; a Pareto draw has none, and everything
-    passes it here), `n_candidates`, `n_kept`, `n_tokens_kept`. Holds 24 bytes a candidate.
-    """
-    cutoff = settings.cutoff
-    candidates = [np.empty((3, 0))]
-    columns = list(dict.fromkeys(["id", "keep", settings.signal, settings.size]))
-    for batch in read_batches(inputs.all("verdicts"), columns=columns, n_rows=BATCH_ROWS):
-        scores = _floats(batch[settings.signal])
-        is_candidate = (_floats(batch["keep"]) == 1) & ~np.isnan(scores)
-        ties = uniform(settings.seed, batch["id"].filter(pa.array(is_candidate)).to_pylist())
-        sizes = _floats(batch[settings.size])[is_candidate]
-        candidates.append(np.stack([scores[is_candidate], ties, sizes / settings.size_per_token]))
-    scores, ties, n_tokens = np.concatenate(candidates, axis=1)
-    limit = EVERYTHING if cutoff.kind == "pareto" else threshold(cutoff, scores, ties=ties, n_tokens=n_tokens)
-    kept = _within(cutoff, limit, scores, ties=ties)
-    value = {
-        "keep": cutoff.text,
-        "score": limit.score,
-        "tie": limit.tie,
-        "n_candidates": len(scores),
-        "n_kept": int(kept.sum()),
-        "n_tokens_kept": float(n_tokens[kept].sum()),
-    }
-    with out.file("threshold", ".json") as path:
-        path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
-
-
-def apply_cutoff(inputs: Inputs, settings: CutoffSettings, out: Outputs) -> None:
-    """Add the cut-off of `threshold` to the verdicts of one shard, as a last reason; writes `verdicts` again.
-
-    It is applied to all documents, also to those that fail a rule, so that each has all its reasons. Counts as
-    apply_rules does.
-    """
-    cutoff = settings.cutoff
-    value = read_json(inputs.one("threshold"))
-    limit = Limit(value["score"], value["tie"])
-    text = f"{settings.signal} {cutoff.text}"
-    if cutoff.kind in ("top", "tokens"):
-        text += f" ({settings.signal} >= {limit.score!r})"
-    schema = pq.read_schema(inputs.all("verdicts")[0])
-    with out.parquet("verdicts", schema) as shard:
-        for batch in read_batches(inputs.all("verdicts"), n_rows=BATCH_ROWS):
-            scores = _floats(batch[settings.signal])
-            ties = uniform(settings.seed, batch["id"].to_pylist())
-            fails = ~_within(cutoff, limit, scores, ties=ties)
-            reasons = _with_reason(batch["reasons"], fails, settings.name, values=scores, limit=text)
-            keep = pc.equal(reasons.value_lengths(), 0)
-            columns = [batch["id"], keep, reasons, *batch.columns[len(VERDICT) :]]
-            shard.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-            _count(out, reasons)
-
-
-def _within(
-    cutoff: Cutoff, limit: Limit, scores: NDArray[np.float64], *, ties: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Which documents a cut-off keeps; a score that is NaN is dropped."""
-    if cutoff.kind == "pareto":
-        return pareto_kept(float(cutoff.amount), scores, draws=ties)
-    return at_least(limit, scores, ties=ties)
-
-
-def _with_reason(
-    reasons: pa.ListArray, fails: NDArray[np.bool_], rule: str, *, values: NDArray[np.float64], limit: str
-) -> pa.ListArray:
-    """The lists of reasons, with one more at the end where a document fails."""
-    lengths = reasons.value_lengths().to_numpy()
-    entries = pa.concat_arrays([reasons.flatten(), _same_reason(rule, values[fails], limit)])
-    documents = np.concatenate([np.repeat(np.arange(len(lengths)), lengths), np.flatnonzero(fails)])
-    return _lists(len(lengths), documents, entries)
 
 
 def _floats(values: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ SHARED_TOKENIZER_VERSION = 1
 
 
 def train_shared_tokenizer(inputs: Inputs, settings: SharedTokenizerSettings, out: Outputs) -> None:
-    """Train on dataset `corpus` as mixed by the variants, one file of ids in dataset `kept` each; writes tokenizer.json."""
+    """Train on dataset `corpus` as mixed by the variants, a file of ids each in `kept`; writes tokenizer.json."""
     kept = [kept_ids(path) for path in inputs.all("kept")]
     texts = mixed_texts(inputs.all("corpus"), kept, max_bytes=settings.max_bytes, seed=settings.seed)
     tokenizer = train_bpe(texts, settings.vocab_size)

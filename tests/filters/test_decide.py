@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,13 +15,10 @@ from datassay.corpus.engine import Inputs, Task, run_task
 from datassay.corpus.errors import RecipeError, StoreError
 from datassay.filters import decide
 from datassay.filters.decide import (
-    CutoffSettings,
     RulesSettings,
-    apply_cutoff,
     apply_rules,
     check_rules,
     connect,
-    cutoff_threshold,
     failed_rules,
 )
 from datassay.filters.rules import Rule
@@ -215,61 +211,3 @@ def test_a_column_must_be_in_one_dataset(shard: dict[str, Path], tmp_path: Path,
     twice = {**shard, "again": shard["text"]}
     with pytest.raises(RecipeError, match=f"column '{column}' is in"):
         run(apply_rules, twice, RulesSettings(rules=(), carry=(column,)), tmp_path)
-
-
-def cut(
-    shard: dict[str, Path], tmp_path: Path, settings: CutoffSettings
-) -> tuple[list[dict[str, object]], dict[str, object]]:
-    """Verdicts after rules and a cut-off, and the threshold's card."""
-    run(apply_rules, shard, RULES, tmp_path / "rules")
-    verdicts = tmp_path / "rules/verdicts/part-00000.parquet"
-    run(cutoff_threshold, {"verdicts": verdicts}, settings, tmp_path / "limit")
-    limit = tmp_path / "limit/threshold/part-00000.json"
-    run(apply_cutoff, {"verdicts": verdicts, "threshold": limit}, settings, tmp_path / "cut")
-    table = pq.read_table(tmp_path / "cut/verdicts/part-00000.parquet")
-    assert table.schema.equals(pq.read_schema(verdicts))
-    return table.to_pylist(), orjson.loads(limit.read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("settings", "kept"),
-    [
-        ({"keep": "top 50%"}, [15, 17, 18, 19]),  # of 10, 11, 13, 14, 15, 17, 18, 19... less German: 8 candidates
-        ({"keep": ">= 0.9"}, [18, 19]),
-        ({"keep": "300 tokens"}, [17, 18, 19]),
-        ({"keep": "75 tokens", "size_per_token": 4}, [17, 18, 19]),
-        ({"keep": "1e9 tokens"}, [10, 11, 13, 14, 15, 17, 18, 19]),
-        ({"keep": "1 tokens"}, []),
-    ],
-)
-def test_cutoffs_choose_among_what_the_rules_kept(
-    shard: dict[str, Path], tmp_path: Path, settings: dict[str, object], kept: list[int]
-) -> None:
-    rows, card = cut(shard, tmp_path, CutoffSettings.model_validate(settings))
-    assert [i for i, row in enumerate(rows) if row["keep"]] == kept
-    assert (card["n_candidates"], card["n_kept"]) == (8, len(kept))
-
-
-def test_the_cutoff_is_one_more_reason(shard: dict[str, Path], tmp_path: Path) -> None:
-    rows, card = cut(shard, tmp_path, CutoffSettings(keep="top 50%"))
-    assert card["score"] == 0.75
-    last = {"rule": "quality", "value": 0.6, "limit": "quality top 50% (quality >= 0.75)"}
-    assert rows[12]["reasons"] == [{"rule": "language", "value": None, "limit": "language IN ('en')"}, last]
-    assert rows[16]["reasons"] == [{"rule": "language", "value": None, "limit": "language IN ('en')"}]  # .8 is enough
-
-
-def test_a_document_without_a_score_is_dropped(shard: dict[str, Path], tmp_path: Path) -> None:
-    table = pq.read_table(shard["quality"])
-    scores = pa.array([None if i == 19 else i / 20 for i in range(20)], pa.float64())
-    pq.write_table(table.set_column(1, "quality", scores), shard["quality"])
-    rows, card = cut(shard, tmp_path, CutoffSettings(keep="top 100%"))
-    assert card["n_candidates"] == 7
-    assert rows[19]["reasons"][0]["value"] is None  # type: ignore[index]
-
-
-def test_a_pareto_draw_depends_on_id_and_seed_alone(shard: dict[str, Path], tmp_path: Path) -> None:
-    kept = []
-    for seed in (0, 0, 1):
-        rows, _ = cut(shard, tmp_path / str(len(kept)), CutoffSettings(keep="pareto 1", seed=seed))
-        kept.append([row["id"] for row in rows if row["keep"]])
-    assert kept[0] == kept[1] != kept[2]

@@ -75,7 +75,9 @@ def test_gopher_quality_limits(text: str, names: list[str]) -> None:
 
 def lines_of(n_marked: int, n: int, mark: str, end: str = "") -> str:
     """n lines of ten words, of which n_marked begin with `mark` and end with `end`."""
-    lines = [f"the of {FILLER[8 * i % 480]} " + " ".join(FILLER[8 * i % 480 + j] for j in range(1, 8)) for i in range(n)]
+    lines = [
+        f"the of {FILLER[8 * i % 480]} " + " ".join(FILLER[8 * i % 480 + j] for j in range(1, 8)) for i in range(n)
+    ]
     return "\n".join(f"{mark}{line}{end}" if i < n_marked else line for i, line in enumerate(lines))
 
 
@@ -139,7 +141,7 @@ S = "Every line has five words."
         (f"{S}\n{S}\n{S}", []),
         (f"{S}\n{S}", ["sentences", "terminal_punctuation"]),
         (f"{S}\n{S}\nThis line has no end", ["terminal_punctuation"]),
-        (f"{S}\n{S}\nThis line trails off...", ["terminal_punctuation"]),
+        (f"{S}\n{S}\nThis line here trails off...", ["terminal_punctuation"]),
         (f"{S}\n{S}\nOnly four words here.", ["sentences", "terminal_punctuation"]),
         (f'{S}\n{S}\nHe said "five words here"', []),
         (f"{S}\n{S}\nThis one ends in 'apostrophe'", ["terminal_punctuation"]),
@@ -150,8 +152,8 @@ S = "Every line has five words."
         (f"{S}\n{S}\nThese are only four[edit] [1].", []),
         (f"{S} {S} {S}\nLorem Ipsum", ["lorem_ipsum"]),
         (f"{S} {S} {S}\n{{", ["curly_bracket"]),
-        (f"{S} {S} {'x' * 1000} at last.", []),
-        (f"{S} {S} {'x' * 1001} at last.", ["sentences", "terminal_punctuation"]),
+        (f"{S} {S} {'X' * 1000} at last.", []),
+        (f"{S} {S} {'X' * 1001} at last.", ["sentences", "terminal_punctuation"]),
     ],
 )
 def test_c4_paper(text: str, names: list[str]) -> None:
