@@ -13,14 +13,14 @@ from datassay.corpus.errors import DatassayError
 app = typer.Typer(
     name="datassay",
     help="Refine a pretraining corpus, and measure what each step of refining is worth in loss.",
-    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 3 gate failed, 4 partial, 5 locked, "
+    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 4 partial, 5 locked, "
     "6 input or disk at fault, 130 and 143 interrupted (the same command continues).",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-recipes_app = typer.Typer(help="The recipes and presets that ship, and a check of your own.", no_args_is_help=True)
+recipes_app = typer.Typer(help="The presets that ship, and a check of your own recipe.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
@@ -70,7 +70,12 @@ def ablate(
 
 
 @app.command()
-def report(run: RunPath, output: Annotated[Path | None, typer.Option("--output", "-o")] = None) -> None:
+def report(
+    run: RunPath,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; report.html in the run folder if not given.")
+    ] = None,
+) -> None:
     """Write the report of a run, one HTML file that opens offline.
 
     Example: datassay report runs/crawl-en

@@ -11,8 +11,8 @@ from typing import TextIO
 class Progress:
     """Shows the stage under way, how many of its tasks are done and how long is left."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream = stream or sys.stderr
         self._live = None
         if stream.isatty():
             from rich.console import Console

@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageSettings
-from datassay.dedup.settings import DedupSettings
+from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
+from datassay.dedup.settings import DedupSettings, MinHash
 from datassay.filters.cutoff import parse_cutoff
 from datassay.filters.presets import PRESET_SETTINGS, preset_rules
 from datassay.filters.quality import QualitySettings
@@ -125,6 +126,20 @@ class QualitySection(QualitySettings, frozen=True, extra="forbid"):
         return QualitySettings(**self.model_dump(include=set(QualitySettings.model_fields)))
 
 
+class DedupSection(DedupSettings, frozen=True, extra="forbid"):
+    """Which documents count as copies of each other, and which of them stays."""
+
+    @field_validator("minhash", mode="before", json_schema_input_type=str | Literal[False] | MinHash | None)
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """TOML has no null, so `false` is none; a name stands for the keys of a preset."""
+        if isinstance(value, str):
+            if value not in MINHASH_PRESETS:
+                raise ValueError(f"no preset {value!r}; there are {', '.join(MINHASH_PRESETS)}")
+            return MINHASH_PRESETS[value]
+        return None if value is False else value
+
+
 class WriteSection(Section):
     """The refined corpus."""
 
@@ -180,7 +195,9 @@ class AblateSection(Section):
     max_validation_bytes: int = Field(150_000, ge=10_000)
     """Text evaluated of each domain, whole documents chosen by hash."""
 
-    @field_validator("validation", mode="before")
+    @field_validator(
+        "validation", mode="before", json_schema_input_type=str | list[str] | dict[str, str | list[str]]
+    )
     @classmethod
     def _paths_are_lists(cls, value: object) -> object:
         if isinstance(value, str | list):
@@ -217,11 +234,17 @@ class Recipe(Section):
     rules: tuple[RulesEntry, ...] = ()
     signals: tuple[UserSignal, ...] = ()
     quality: QualitySection | None = None
-    dedup: DedupSettings = DedupSettings()
+    dedup: DedupSection = DedupSection()
     split: SplitSection = SplitSection()
     write: WriteSection = WriteSection()
     tokenize: TokenizeSection | None = TokenizeSection()
     ablate: AblateSection | None = None
+
+    @field_validator("tokenize", mode="before", json_schema_input_type=Literal[False] | TokenizeSection | None)
+    @classmethod
+    def _may_be_off(cls, value: object) -> object:
+        """TOML has no null, so `tokenize = false` leaves the tokens out."""
+        return None if value is False else value
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -243,7 +266,7 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     try:
         source = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise RecipeError(f"{path}: no such recipe; `datassay recipes list` shows those that ship") from error
+        raise RecipeError(f"{path}: no such recipe; give the path of a TOML file, such as examples/sample.toml") from error
     except (IsADirectoryError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file") from error
     try:
@@ -369,6 +392,8 @@ def with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         ),
         "signals": tuple(_absolute_signal(signal, absolute) for signal in recipe.signals),
     }
+    if recipe.language is not None and recipe.language.model is not None:
+        changes["language"] = recipe.language.model_copy(update={"model": absolute(recipe.language.model)})
     if recipe.quality is not None:
         changes["quality"] = recipe.quality.model_copy(
             update={

@@ -47,7 +47,7 @@ def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Map
     yield "signals"
     for signal, value in _rows(connection, "SELECT * FROM signals WHERE id = $1", name)[0].items():
         if signal != "id":
-            yield f"  {signal:<34} {value:.6g}" if isinstance(value, float) else f"  {signal:<34} {value}"
+            yield f"  {signal:<38} {value:.6g}" if isinstance(value, float) else f"  {signal:<38} {value}"
     yield "text"
     shown = document["text"][:TEXT_CHARACTERS]
     shown += "…" if len(document["text"]) > TEXT_CHARACTERS else ""

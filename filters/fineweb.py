@@ -25,5 +25,7 @@ FINEWEB_CODE = (
     Rule("short_lines", "line_up_to_30_fraction <= 0.67", _CODE),
     Rule("list_ratio", "newlines_per_token <= 0.3", _CODE),
 )
-FINEWEB = GOPHER_REPETITION + GOPHER_QUALITY + C4_CODE_ANY_END + FINEWEB_CODE
-"""Every rule over text of FineWeb's script, in its order."""
+_ALPHA_TOKENS = Rule("alpha_tokens", "alpha_token_fraction >= 0.8", "datatrove, GopherQualityFilter")
+_GOPHER_QUALITY = tuple(_ALPHA_TOKENS if rule.name == "alpha_words" else rule for rule in GOPHER_QUALITY)
+FINEWEB = GOPHER_REPETITION + _GOPHER_QUALITY + C4_CODE_ANY_END + FINEWEB_CODE
+"""Every rule over text of FineWeb's script, in its order; what Gopher counts in words, it counts in tokens."""

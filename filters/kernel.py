@@ -38,6 +38,8 @@ CHARACTER_COUNTS = np.dtype(
             "hash_count",
             "ellipsis_count",
             "curly_bracket_count",
+            "run_count",
+            "alpha_run_count",
         )
     ]
 )
@@ -139,6 +141,17 @@ def _count_characters(codes: NDArray[np.int32], kinds: NDArray[np.uint16], out: 
         if full_stops == 3:
             ellipses += 1
             full_stops = 0
+    runs = alpha_runs = 0
+    is_in_run = has_letter = False
+    for i in range(len(kinds)):
+        is_space = (kinds[i] & SPACE) != 0
+        runs += not is_space and not is_in_run
+        has_letter = (has_letter and is_in_run) or (kinds[i] & LETTER) != 0
+        is_end = i + 1 == len(kinds) or (kinds[i + 1] & SPACE) != 0
+        alpha_runs += not is_space and is_end and has_letter
+        is_in_run = not is_space
+    out.run_count = runs
+    out.alpha_run_count = alpha_runs
     out.n_chars = len(codes)
     out.letter_count = letters
     out.digit_count = digits

@@ -98,7 +98,14 @@ _WORDS = (
         "Words with a letter, per word or symbol.",
         count="alpha_word_count",
         per="token_count",
-        source=f"{_GOPHER}; 1 - rps_doc_frac_no_alph_words",
+        source="datatrove; 1 - rps_doc_frac_no_alph_words",
+    ),
+    Signal(
+        "alpha_run_fraction",
+        "Runs of characters between white space with a letter among them, per such run.",
+        count="alpha_run_count",
+        per="run_count",
+        source=_GOPHER,
     ),
     Signal(
         "upper_case_word_fraction",

@@ -268,6 +268,8 @@ def reference(text: str) -> dict[str, float]:
     def characters(flag: int) -> int:
         return sum(bool(kind(character) & flag) for character in text)
 
+    runs = "".join(" " if kind(c) & unicode.SPACE else c for c in text).split(" ")
+    runs = [run for run in runs if run]
     return {
         "n_bytes": len(text.encode()),
         "n_chars": len(text),
@@ -279,6 +281,8 @@ def reference(text: str) -> dict[str, float]:
         "hash_count": text.count("#"),
         "ellipsis_count": text.count("...") + text.count("…"),
         "curly_bracket_count": text.count("{"),
+        "run_count": len(runs),
+        "alpha_run_count": sum(any(kind(c) & unicode.LETTER for c in run) for run in runs),
         **word_counts(text),
         **ngram_characters(text),
         **line_counts(text),

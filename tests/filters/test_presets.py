@@ -46,7 +46,7 @@ def words(n: int) -> str:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("", ["word_count", "mean_word_length", "alpha_tokens", "stop_words"]),
+        ("", ["word_count", "mean_word_length", "alpha_words", "stop_words"]),
         (words(49), ["word_count"]),
         (words(50), []),
         ("the of " + "ab c " * 49999, ["mean_word_length"]),  # 100 000 words of 1.5 characters
@@ -89,7 +89,8 @@ def lines_of(n_marked: int, n: int, mark: str, end: str = "") -> str:
         (lines_of(3, 10, "", "…"), []),  # 0.3 exactly
         (lines_of(4, 10, "", "..."), ["ellipsis_lines"]),
         (words(80) + " 12" * 20, []),  # 0.8 exactly
-        (words(80) + " 12" * 21, ["alpha_tokens"]),
+        (words(80) + " 12" * 21, ["alpha_words"]),
+        (words(80).replace(" ", ", ") + " 12" * 20, []),  # punctuation is part of what white space separates
     ],
 )
 def test_gopher_line_and_letter_limits(text: str, names: list[str]) -> None:

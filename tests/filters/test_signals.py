@@ -74,6 +74,7 @@ def test_an_empty_text_has_zeros() -> None:
         ("one two, 34", "alpha_word_fraction", 2 / 3),
         ("one two, 34", "alpha_token_fraction", 2 / 4),
         ("ONE Two A", "upper_case_word_fraction", 2 / 3),
+        ("one, two - 34\n(a)", "alpha_run_fraction", 3 / 5),
         ("ab 1", "alpha_fraction", 2 / 4),
         ("ab 1", "digit_fraction", 1 / 4),
         ("Ab C1", "upper_case_fraction", 2 / 3),
