@@ -17,6 +17,7 @@ from datassay.cli.run_folder import RunFolder
 from datassay.corpus.errors import InputError, MissingExtraError, RecipeError
 from datassay.corpus.inputs import find_inputs
 from datassay.corpus.readers import read_records
+from datassay.corpus.store import read_json
 from datassay.corpus.tokens import open_tokens, tokenize_texts
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ N_REPLICATES = 1000
 
 
 def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Path:
-    """Train on the tokens of a run's refined corpus and save the model; a training that was stopped goes on.
+    """Train on the tokens of a run's refined corpus and save the model; a training that was stopped goes on, one that
+    is finished is not done again.
 
     settings: of TrainSettings; an `n_tokens` of None is one epoch
     Raises RecipeError for settings that do not go together, MissingExtraError without torch.
@@ -44,8 +46,14 @@ def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Pa
         train_settings = TrainSettings(**{"n_tokens": stream.n_tokens, **chosen})
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(step) for step in problem["loc"])
-        raise RecipeError(f"train {where}: {problem['msg'].removeprefix('Value error, ')}") from error
+        where = ".".join(["train", *map(str, problem["loc"])])
+        raise RecipeError(f"{where}: {problem['msg'].removeprefix('Value error, ')}") from error
+    meta = {
+        "settings": train_settings.model_dump(mode="json"),
+        "tokens": [path.parent.parent.name for path in run.files("tokens", "tokens")][:1],
+    }
+    if _is_saved(output, meta):
+        return output
     with Progress() as progress:
         progress.start("train", train_settings.n_steps, 0)
         result = train(
@@ -55,13 +63,17 @@ def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Pa
             checkpoint_dir=output / "checkpoints",
         )
         progress.finish(f"{result.n_tokens:,} tokens, {result.epochs:.2f} epochs, loss {result.losses[-1].nats:.4f}")
-    meta = {
-        "settings": train_settings.model_dump(mode="json"),
-        "tokens": [path.parent.parent.name for path in run.files("tokens", "tokens")][:1],
-        "losses": [[loss.n_tokens, loss.nats] for loss in result.losses],
-    }
-    save_model(output, result.model, run.file("tokenizer", "tokenizer").read_text(encoding="utf-8"), meta)
+    losses = [[loss.n_tokens, loss.nats] for loss in result.losses]
+    tokenizer = run.file("tokenizer", "tokenizer").read_text(encoding="utf-8")
+    save_model(output, result.model, tokenizer, {**meta, "losses": losses})
     return output
+
+
+def _is_saved(output: Path, meta: Mapping[str, Any]) -> bool:
+    """Whether the folder holds the model of this very training."""
+    config = output / "config.json"
+    saved = read_json(config)["meta"] if config.exists() else {}
+    return all(saved.get(name) == value for name, value in meta.items())
 
 
 def evaluate_model(folder: Path, paths: Sequence[str]) -> str:

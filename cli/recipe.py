@@ -195,9 +195,7 @@ class AblateSection(Section):
     max_validation_bytes: int = Field(150_000, ge=10_000)
     """Text evaluated of each domain, whole documents chosen by hash."""
 
-    @field_validator(
-        "validation", mode="before", json_schema_input_type=str | list[str] | dict[str, str | list[str]]
-    )
+    @field_validator("validation", mode="before", json_schema_input_type=str | list[str] | dict[str, str | list[str]])
     @classmethod
     def _paths_are_lists(cls, value: object) -> object:
         if isinstance(value, str | list):
@@ -266,7 +264,9 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     try:
         source = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise RecipeError(f"{path}: no such recipe; give the path of a TOML file, such as examples/sample.toml") from error
+        raise RecipeError(
+            f"{path}: no such recipe; give the path of a TOML file, such as examples/sample.toml"
+        ) from error
     except (IsADirectoryError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file") from error
     try:

@@ -35,14 +35,18 @@ def worth(contrasts: Sequence[Contrast], domains: Sequence[str]) -> dict[str, An
     ]
     order = list(dict.fromkeys(row["step"] for row in rows))
     base = alt.Chart().encode(y=alt.Y("step:N", sort=order, title=None))
-    colour = alt.Color(
-        "verdict:N", scale=alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values())), legend=None
-    )
-    shape = alt.Shape("verdict:N", legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=260))
+    verdicts = [verdict for verdict in VERDICT_COLOURS if any(row["verdict"] == verdict for row in rows)]
+    legend = alt.Legend(title=None, orient="bottom", columns=4, labelLimit=260)
+    colours = alt.Scale(domain=verdicts, range=[VERDICT_COLOURS[verdict] for verdict in verdicts])
+    colour = alt.Color("verdict:N", scale=colours, legend=legend)
+    shape = alt.Shape("verdict:N", scale=alt.Scale(domain=verdicts), legend=legend)
     title = "change in bits per byte (left: better)"
     interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
     point = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x="difference:Q", color=colour, shape=shape, tooltip=["step", "domain", "difference", "low", "high", "verdict"]
+        x="difference:Q",
+        color=colour,
+        shape=shape,
+        tooltip=["step:N", "domain:N", "difference:Q", "low:Q", "high:Q", "verdict:N"],
     )
     zero = alt.Chart().mark_rule(strokeDash=[4, 3], color=NEUTRAL).encode(x=alt.datum(0))
     panel = alt.layer(zero, interval, point, data=alt.Data(values=rows)).properties(

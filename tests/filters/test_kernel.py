@@ -207,7 +207,8 @@ def c4_counts(lines: list[str]) -> dict[str, int]:
 
 def split_words(line: str) -> list[str]:
     """What white space separates."""
-    return "".join(" " if kind(character) & unicode.SPACE else character for character in line).split()
+    separated = "".join(" " if kind(character) & unicode.SPACE else character for character in line)
+    return [word for word in separated.split(" ") if word]
 
 
 def line_counts(text: str) -> dict[str, int]:
@@ -268,8 +269,7 @@ def reference(text: str) -> dict[str, float]:
     def characters(flag: int) -> int:
         return sum(bool(kind(character) & flag) for character in text)
 
-    runs = "".join(" " if kind(c) & unicode.SPACE else c for c in text).split(" ")
-    runs = [run for run in runs if run]
+    runs = split_words(text)
     return {
         "n_bytes": len(text.encode()),
         "n_chars": len(text),
