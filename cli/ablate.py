@@ -16,7 +16,7 @@ from datassay.corpus.hashing import settings_key
 from datassay.corpus.store import read_json, write_json
 from datassay.model import ablation_plan
 from datassay.model.ablation_plan import Cost
-from datassay.model.statistics import MEAN, Analysis
+from datassay.model.statistics import Analysis
 
 
 def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan_only: bool) -> str | None:
@@ -125,7 +125,7 @@ def describe(plan: ablation_plan.Plan) -> list[str]:
 
 def verdicts(analysis: Analysis) -> list[str]:
     """Every contrast of the domain that counts, as lines."""
-    domain = analysis.target or MEAN
+    domain = analysis.target or analysis.domains[0]  # the mean comes first, where there are several
     lines = [f"worth of each step, bits per byte on {domain} (below zero is better):"]
     for contrast in analysis.contrasts:
         if contrast.domain == domain:

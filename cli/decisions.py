@@ -84,7 +84,7 @@ def decide(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
     """Decide on every document. Reads `verdicts`, `split` and `pairs`; writes `decisions`, a partition a shard."""
     decision = _decide(inputs, settings)
     for index, shard in enumerate(decision.shards):
-        table = pq.read_table(shard.verdicts, columns=["id", "reasons", "quality"])
+        table = _verdicts(shard.verdicts, ["id", "reasons", "quality"])
         reasons = _reasons(table, shard, settings, decision.cutoff)
         columns = [table["id"].combine_chunks(), pa.array(shard.keep), reasons, shard.cluster, shard.kept_for]
         with out.parquet("decisions", DECISION, partition=index) as part:
@@ -126,6 +126,15 @@ def _decide(inputs: Inputs, settings: DecideSettings) -> Decision:
         ]
     shards = [Shard(*row) for row in zip(paths, keep, roles, cut, clusters, kept_for, strict=True)]
     return Decision(shards, cutoff)
+
+
+def _verdicts(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of a shard's verdicts; the quality is null where the recipe has no classifier."""
+    known = pq.read_schema(path).names
+    table = pq.read_table(path, columns=[name for name in columns if name in known])
+    if "quality" in columns and "quality" not in known:
+        table = table.append_column("quality", pa.nulls(table.num_rows, pa.float64()))
+    return table
 
 
 def _passes(path: Path, without_rules: Sequence[str]) -> NDArray[np.bool_]:
@@ -175,7 +184,7 @@ def _without_duplicates(
 ) -> tuple[list[pa.Array], list[pa.Array]]:
     """Cluster of each document of each shard, and the document that stays for it; null where there is none."""
     passing = pa.concat_tables(
-        pq.read_table(path, columns=["id", *CARRIED]).filter(pa.array(mask))
+        _verdicts(path, ["id", *CARRIED]).filter(pa.array(mask))
         for path, mask in zip(paths, keep, strict=True)
     )
     edges = pa.concat_tables(pq.read_table(path, columns=["a", "b"]) for path in pairs)

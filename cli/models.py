@@ -53,6 +53,7 @@ def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Pa
         "tokens": [path.parent.parent.name for path in run.files("tokens", "tokens")][:1],
     }
     if _is_saved(output, meta):
+        Progress().note("train: as is")
         return output
     with Progress() as progress:
         progress.start("train", train_settings.n_steps, 0)

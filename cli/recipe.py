@@ -144,7 +144,7 @@ class WriteSection(Section):
     """The refined corpus."""
 
     format: Literal["parquet", "jsonl.zst"] = "parquet"
-    """File format of `corpus/`."""
+    """`jsonl.zst` writes JSON lines to `jsonl/`, beside the Parquet files of `corpus/`."""
 
 
 class TokenizeSection(Section):

@@ -18,6 +18,7 @@ MAX_DUPLICATES = 10
 
 def explain(run: RunFolder, name: str) -> str:
     """The ledger of the document with this id, source id or URL, as text. Raises InputError if there is none."""
+    run.files("clean", "clean")  # or an error that says that the run has not come so far
     connection = run.connect()
     documents = _rows(connection, "SELECT * FROM documents WHERE id = $1 OR source_id = $1 OR url = $1", name)
     if documents:
@@ -44,14 +45,19 @@ def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Map
     yield f"  from       {document['file']} at {document['offset']}"
     yield from _decision(run, connection, name)
     yield from _duplicates(run, connection, name)
-    yield "signals"
-    for signal, value in _rows(connection, "SELECT * FROM signals WHERE id = $1", name)[0].items():
-        if signal != "id":
-            yield f"  {signal:<38} {value:.6g}" if isinstance(value, float) else f"  {signal:<38} {value}"
+    if run.has("text"):
+        yield from _signals(connection, name)
     yield "text"
     shown = document["text"][:TEXT_CHARACTERS]
     shown += "…" if len(document["text"]) > TEXT_CHARACTERS else ""
     yield "\n".join(f"  | {line}" for line in shown.split("\n"))
+
+
+def _signals(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
+    yield "signals"
+    for signal, value in _rows(connection, "SELECT * FROM signals WHERE id = $1", name)[0].items():
+        if signal != "id":
+            yield f"  {signal:<38} {value:.6g}" if isinstance(value, float) else f"  {signal:<38} {value}"
 
 
 def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:

@@ -58,12 +58,15 @@ class SplitPlan(BaseModel, frozen=True, extra="forbid"):
 
 
 def split(inputs: Inputs, settings: SplitPlan, out: Outputs) -> None:
-    """Give every document its role. Reads `clean` and `pairs`, writes `split` in one partition a shard."""
+    """Give every document its role. Reads `clean` and `pairs` (none if the recipe looks for no duplicates).
+
+    Writes `split`, a partition for each shard.
+    """
     shards = inputs.all("clean")
     big = set() if settings.has_validation_files else _big_domains(shards)
     roles = [list(_roles(shard, settings, big)) for shard in shards]
     validation = {name for shard in roles for name, role, _ in shard if role == "validation"}
-    is_near = near_validation(inputs.all("pairs"), validation)
+    is_near = near_validation(inputs.files.get("pairs", ()), validation)
     for index, rows in enumerate(roles):
         with out.parquet("split", SPLIT, partition=index) as part:
             part.write_rows([_row(name, role, domain, is_near, out.counts) for name, role, domain in rows])

@@ -133,11 +133,15 @@ def parquet_shard(path: Path, schema: pa.Schema) -> Iterator[ParquetShard]:
 def read_batches(
     paths: Sequence[Path], *, columns: Sequence[str] | None = None, n_rows: int = 4096
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of Parquet shards, in order, at most `n_rows` at a time. Raises StoreError on a damaged shard."""
+    """The rows of Parquet shards, in order, at most `n_rows` and a row group at a time, so that memory is bounded.
+
+    Raises StoreError on a damaged shard.
+    """
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(n_rows, columns=list(columns) if columns is not None else None)
+                for group in range(file.num_row_groups):
+                    yield from file.iter_batches(n_rows, row_groups=[group], columns=columns and list(columns))
         except (pa.ArrowInvalid, FileNotFoundError) as error:
             raise StoreError(
                 f"{path}: not a readable Parquet shard ({error}); remove its folder and run again"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
 
 import orjson
 import pyarrow as pa
@@ -34,30 +36,39 @@ class WritePlan(BaseModel, frozen=True, extra="forbid"):
     """How the refined corpus is written."""
 
     format: str
-    """`parquet` or `jsonl.zst`."""
+    """`parquet`, or `jsonl.zst` to have JSON lines as well."""
 
 
 def write_corpus(inputs: Inputs, settings: WritePlan, out: Outputs) -> None:
-    """The kept documents of one shard. Reads `clean`, `decisions`, `language` and `quality`; writes `corpus`."""
-    if settings.format == "jsonl.zst":
-        import zstandard
+    """The kept documents of one shard. Reads `clean`, `decisions`, `language` and `quality`.
 
-        with (
-            out.file("corpus", ".jsonl.zst") as path,
-            path.open("wb") as file,
-            zstandard.ZstdCompressor(level=9).stream_writer(file, closefd=False) as stream,
-        ):
-            for batch in _kept(inputs, out):
+    Writes `corpus`, which later stages and queries read, and `jsonl` if the format asks for it.
+    """
+    with ExitStack() as stack:
+        shard = stack.enter_context(out.parquet("corpus", CORPUS))
+        lines = stack.enter_context(_compressed(out)) if settings.format == "jsonl.zst" else None
+        for batch in _kept(inputs, out):
+            shard.write(batch)
+            if lines is not None:
                 for row in batch.to_pylist():
-                    stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-    else:
-        with out.parquet("corpus", CORPUS) as shard:
-            for batch in _kept(inputs, out):
-                shard.write(batch)
+                    lines.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+
+@contextmanager
+def _compressed(out: Outputs) -> Iterator[BinaryIO]:
+    """The shard's file of JSON lines."""
+    import zstandard
+
+    with (
+        out.file("jsonl", ".jsonl.zst") as path,
+        path.open("wb") as file,
+        zstandard.ZstdCompressor(level=9).stream_writer(file, closefd=False) as stream,
+    ):
+        yield stream
 
 
 def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
-    """The kept rows of the shard in the schema of the corpus; counts documents and characters."""
+    """The kept rows of the shard in the schema of the corpus; counts documents and bytes."""
     keep = pq.read_table(inputs.all("decisions")[0], columns=["keep"])["keep"]
     signals = {}
     for dataset, names in (("language", ("language", "language_score")), ("quality", ("quality",))):

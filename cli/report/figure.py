@@ -27,8 +27,8 @@ class Figure:
 
 
 def inline_json(value: object) -> Markup:
-    """JSON that may stand inside a <script> element: no `</` ends it early, no line separator breaks it."""
+    """JSON that may stand inside a <script> element: without `<` no tag or comment begins in it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    for character, escape in (("</", "<\\/"), ("<!--", "<\\!--"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
-        text = text.replace(character, escape)
+    for character in "<\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)

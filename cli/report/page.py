@@ -66,7 +66,8 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
 
 
 def gather(run: RunFolder) -> dict[str, Any]:
-    """Everything that the page shows."""
+    """Everything that the page shows. Raises StoreError if the run has not come to its decisions."""
+    run.files("decide", "decisions")
     connection = run.connect()
     rules = facts.rules(connection)
     funnel = facts.funnel(run, connection)
@@ -104,7 +105,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "cluster_sizes": Figure.make(
             "Clusters by size", figures.cluster_sizes(sizes), ("documents", "clusters"), sizes
         ),
-        "clusters": facts.clusters(connection),
+        "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],
         "versions": [(package, _version(package)) for package in PACKAGES],
         "recipe_json": json.dumps(run.manifest["recipe"], indent=2, ensure_ascii=False),

@@ -88,9 +88,9 @@ def parse_analysis(value: Mapping[str, Any]) -> Analysis:
 
 
 def headline(analysis: Analysis) -> list[str]:
-    """The verdict in sentences: all steps together, then each step, on the target domain or the mean of all."""
-    domain = analysis.target or MEAN
-    where = f"on {domain}" if analysis.target else "on the mean of the domains"
+    """The verdict in sentences: all steps together, then each step; on the target domain, or the mean."""
+    domain = analysis.target or analysis.domains[0]
+    where = "on the mean of the domains" if domain == MEAN else f"on {domain}"
     found = [contrast for contrast in analysis.contrasts if contrast.domain == domain]
     total = [contrast for contrast in found if contrast.kind == "total"]
     sentences = [f"Refining as a whole {_says(contrast)} {where}." for contrast in total]

@@ -54,7 +54,7 @@ def write_all(folder: Path, file_format: str, *, has_quality: bool = True, times
         del files["quality"]
     plan = WritePlan(format=file_format)
     (done,) = InlineEngine().run([Task(write_corpus, Inputs(files), plan, folder / "write", 0, "key")])
-    return folder / "write" / done.files[0].name, done
+    return folder / "write" / done.files[-1].name, done
 
 
 def test_only_what_is_kept_with_what_is_known_of_it(tmp_path: Path) -> None:
@@ -87,8 +87,9 @@ def test_without_a_classifier_quality_is_null(tmp_path: Path) -> None:
 
 def test_json_lines_hold_the_same_rows(tmp_path: Path) -> None:
     path, done = write_all(tmp_path / "jsonl", "jsonl.zst")
-    assert path.name == "part-00000.jsonl.zst"
-    lines = zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read().decode().split("\n")
+    assert [file.name for file in done.files] == ["corpus/part-00000.parquet", "jsonl/part-00000.jsonl.zst"]
+    with path.open("rb") as file:
+        lines = zstandard.ZstdDecompressor().stream_reader(file).read().decode().split("\n")
     assert lines.pop() == ""
     other, parquet_done = write_all(tmp_path / "parquet", "parquet")
     assert [json.loads(line) for line in lines] == pq.read_table(other).to_pylist()

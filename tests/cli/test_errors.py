@@ -1,0 +1,146 @@
+"""What a user sees when something is wrong: one message, an exit status, no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datassay.cli.main import main
+
+ROW = '{"text": "A text of a few words, one of them is text."}\n'
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status of the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["datassay", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe with one small input, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text(ROW)
+    path = tmp_path / "my.toml"
+    path.write_text('[input]\npaths = ["rows.jsonl"]\n[tokenize]\ntokenizer = "train:300"\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "expected"),
+    [
+        (["--set", "sed=1"], 2, "my.toml: unknown key 'sed': did you mean 'seed'?"),
+        (["--until", "nowhere"], 2, "--until nowhere: no such stage; there are extract, clean, "),
+        (["--until", "ablate"], 2, "my.toml: no [ablate] table"),
+        (["--sample", "0"], 2, "--sample 0.0: a share of the pages, above 0 and at most 1"),
+        (["--sample", "1.01"], 2, "--sample 1.01: "),
+        (["--set", "input.paths=['gone.jsonl']"], 6, "gone.jsonl: no such file or folder; check the path"),
+        (["--set", "input.paths=['*.warc']"], 6, "no file matches this pattern"),
+        (["--set", "input.paths=['empty']"], 6, "empty: a folder without files"),
+        (["--set", "quality.model=gone.bin"], 6, "gone.bin"),
+        (["--set", "tokenize.tokenizer=gone.json"], 6, "gone.json"),
+        (["--set", "tokenize.tokenizer=train:many"], 2, "train:many"),
+        (["--set", "tokenize.tokenizer=train:256"], 2, "257"),
+    ],
+)
+def test_mistakes_end_with_their_status(
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    status: int,
+    expected: str,
+) -> None:
+    (recipe.parent / "empty").mkdir()
+    assert call(monkeypatch, "run", str(recipe), "--workers", "0", *options) == status
+    errors = capsys.readouterr().err
+    assert expected in errors
+    assert errors.splitlines()[-1].startswith("datassay: ")
+
+
+def test_usage_errors_have_status_2(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, "run") == 2
+    assert call(monkeypatch, "run", str(recipe), "--workers", "-1") == 2
+    assert call(monkeypatch, "nonsense") == 2
+
+
+def test_a_recipe_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "run", "gone.toml") == 2
+    assert "gone.toml: no such recipe; `datassay recipes list`" in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["query", str(tmp_path), "SELECT 1"], ["why", str(tmp_path), "x"], ["report", str(tmp_path)]):
+        assert call(monkeypatch, *arguments) == 6
+        assert "no run here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("switched_off", [[], ["dedup.minhash=false", "dedup.exact=false"], ["dedup.exact=false"]])
+def test_the_smallest_recipe_runs_to_its_report(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switched_off: list[str]
+) -> None:
+    """No languages, rules, quality or ablation, and whatever else a recipe may leave out."""
+    changes = [option for change in ["split.share=0.0001", *switched_off] for option in ("--set", change)]
+    assert call(monkeypatch, "run", str(recipe), "--workers", "0", *changes) == 0
+    assert "report: runs/my/report.html" in capsys.readouterr().err
+    capsys.readouterr()
+    assert call(monkeypatch, "query", "runs/my", "SELECT text FROM corpus", "--csv") == 0
+    assert capsys.readouterr().out == 'text\r\n"A text of a few words, one of them is text."\r\n'
+
+
+def test_json_lines_as_well(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--workers", "0", "--set", "write.format=jsonl.zst", "--set", "split.share=0.0001"]
+    assert call(monkeypatch, "run", str(recipe), *options) == 0
+    names = {path.parent.name for path in Path("runs/my").glob("write-*/*/part-*")}
+    assert names == {"corpus", "jsonl"}
+
+
+def test_an_empty_corpus_is_no_crash(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every document fails a rule; tokens need text, everything before does not."""
+    recipe.write_text(
+        '[input]\npaths = ["rows.jsonl"]\n[[rules]]\nname = "none"\nkeep = "word_count > 1000"\n'
+        '[tokenize]\ntokenizer = "gpt2"\n'
+    )
+    assert call(monkeypatch, "run", str(recipe), "--workers", "0", "--until", "tokens") == 0
+    assert "documents 0" in capsys.readouterr().err
+
+
+def test_the_process_itself_ends_with_the_status(recipe: Path) -> None:
+    """The whole way, as a shell sees it."""
+    for options, status in ((["--set", "sed=1"], 2), (["--set", "input.paths=['gone']"], 6)):
+        command = [sys.executable, "-m", "datassay", "run", str(recipe), *options]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=recipe.parent, env=os.environ)
+        assert ended.returncode == status
+        assert ended.stdout == ""
+        assert ended.stderr.startswith("datassay: ")
+        assert "Traceback" not in ended.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['datassay', '--help']\n"
+        "from datassay.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'pyarrow', 'numpy', 'duckdb', 'pydantic', 'rich'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+    assert "Usage: datassay" in ended.stdout
+
+
+def test_no_arguments_show_the_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    call(monkeypatch)
+    shown = capsys.readouterr()
+    assert "Exit status: 0 done" in shown.out + shown.err
