@@ -2,6 +2,9 @@
 # make test   set up, run all tests
 # make check  what CI runs: linters, types, import contract, then the tests
 PYTHON ?= python3
+# where the demo's run folder is, and what is added to its command, such as DEMO="--limit 200"
+RUN ?= runs/sample
+DEMO ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -15,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/datassay run examples/sample.toml --output runs/sample
+	$(BIN)/datassay run examples/sample.toml --output $(RUN) $(DEMO)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -184,8 +184,7 @@ def _without_duplicates(
 ) -> tuple[list[pa.Array], list[pa.Array]]:
     """Cluster of each document of each shard, and the document that stays for it; null where there is none."""
     passing = pa.concat_tables(
-        _verdicts(path, ["id", *CARRIED]).filter(pa.array(mask))
-        for path, mask in zip(paths, keep, strict=True)
+        _verdicts(path, ["id", *CARRIED]).filter(pa.array(mask)) for path, mask in zip(paths, keep, strict=True)
     )
     edges = pa.concat_tables(pq.read_table(path, columns=["a", "b"]) for path in pairs)
     found = resolve(edges, passing, keep_by=settings.keep_by, source_priority=settings.source_priority)

@@ -8,9 +8,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
@@ -140,6 +140,18 @@ class DedupSection(DedupSettings, frozen=True, extra="forbid"):
         return None if value is False else value
 
 
+def _has_a_size(name: str) -> str:
+    """The name of a tokenizer, checked where it asks to train one; a path is looked up when it is needed."""
+    prefix, colon, size = name.partition(":")
+    if prefix == "train" and colon and not (size.isdecimal() and int(size) >= MIN_VOCABULARY):
+        raise ValueError(f"{name!r}: write train:N, with N of at least {MIN_VOCABULARY}, for <eos> and the bytes")
+    return name
+
+
+MIN_VOCABULARY = 257
+TokenizerName = Annotated[str, AfterValidator(_has_a_size)]
+
+
 class WriteSection(Section):
     """The refined corpus."""
 
@@ -150,7 +162,7 @@ class WriteSection(Section):
 class TokenizeSection(Section):
     """The product's tokens."""
 
-    tokenizer: str = "train:16384"
+    tokenizer: TokenizerName = "train:16384"
     """`train:N` for a byte-level BPE of N tokens trained on the refined corpus, `gpt2`, or a tokenizer.json."""
 
 
@@ -166,7 +178,7 @@ class SplitSection(Section):
 class AblateSection(Section):
     """What each step is worth: small GPTs trained on what different decisions kept."""
 
-    tokenizer: str = "train:4096"
+    tokenizer: TokenizerName = "train:4096"
     """The ablation's own tokenizer, trained on equal bytes of all variants; or `gpt2`, or a tokenizer.json."""
     validation: dict[str, Paths] = {}
     """Held-out texts by domain; the domain `*` takes each document's domain from its field `domain`."""

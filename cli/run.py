@@ -52,6 +52,8 @@ def run_recipe(request: Request) -> int:
     names = [stage.name for stage in stages(recipe)]
     if request.until is not None and request.until not in [*names, "ablate", "report"]:
         raise RecipeError(f"--until {request.until}: no such stage; there are {', '.join(names)}, ablate")
+    if request.until == "ablate" and recipe.ablate is None:
+        raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")
     if request.sample is not None and not 0 < request.sample <= 1:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
     check_recipe_rules(recipe)
@@ -103,8 +105,6 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
             return _status(plan)
         manifest["ablation"] = result
         write_manifest(folder, manifest)
-    elif request.until == "ablate":
-        raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")
     if request.until != "ablate":
         from datassay.cli.report.page import write_report
         from datassay.cli.run_folder import open_run

@@ -90,6 +90,15 @@ class Cluster:
     """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
 
 
+def connect(run: RunFolder) -> duckdb.DuckDBPyConnection:
+    """The run's views, and `judged`: the decisions on the documents of the input that may be trained on."""
+    connection = run.connect()
+    connection.execute(
+        "CREATE VIEW judged AS SELECT decisions.* FROM decisions JOIN split USING (id) WHERE role = 'train'"
+    )
+    return connection
+
+
 def records(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
     """(outcome, reason, count) of every record of the input."""
     return connection.execute(
@@ -99,9 +108,7 @@ def records(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]
 
 def funnel(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> list[FunnelRow]:
     """Documents and bytes that are in training after each step, from all that were extracted."""
-    n, n_bytes = _one(
-        connection, "SELECT count(*), coalesce(sum(n_bytes), 0) FROM text JOIN split USING (id) WHERE role = 'train'"
-    )
+    n, n_bytes = _one(connection, "SELECT count(*), coalesce(sum(n_bytes), 0) FROM text JOIN judged USING (id)")
     steps = [variant for variant in run.manifest["variants"] if variant["kind"] == "cumulative"]
     return [
         FunnelRow("raw", n, n_bytes),
@@ -123,7 +130,7 @@ def rules(connection: duckdb.DuckDBPyConnection) -> list[RuleRow]:
         SELECT reason.rule, any_value(reason.limit), count(*), count(*) FILTER (n = 1)
         FROM (
             SELECT len(reasons) AS n, unnest(reasons) AS reason
-            FROM decisions JOIN split USING (id) WHERE role = 'train')
+            FROM judged)
         GROUP BY 1 ORDER BY 3 DESC, 1
         """
     ).fetchall()
@@ -147,7 +154,7 @@ def histograms(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]
 def _histogram(connection: duckdb.DuckDBPyConnection, signal: str, limits: tuple[float, ...]) -> Histogram:
     low, high, n = _one(
         connection,
-        f"SELECT min({signal}), quantile_disc({signal}, 0.995), count(*) FROM signals JOIN decisions USING (id)",
+        f"SELECT min({signal}), quantile_disc({signal}, 0.995), count(*) FROM signals JOIN judged USING (id)",
     )
     inside = [limit for limit in limits if limit <= 2 * high]
     high = max([high, *inside])
@@ -156,7 +163,7 @@ def _histogram(connection: duckdb.DuckDBPyConnection, signal: str, limits: tuple
         f"""
         SELECT least(floor(({signal} - $low) / $width), {N_BINS - 1})::INT AS bin,
                count(*) FILTER (keep), count(*) FILTER (NOT keep)
-        FROM signals JOIN decisions USING (id) WHERE {signal} <= $high GROUP BY 1 ORDER BY 1
+        FROM signals JOIN judged USING (id) WHERE {signal} <= $high GROUP BY 1 ORDER BY 1
         """,
         {"low": low, "width": width, "high": high},
     ).fetchall()
@@ -169,7 +176,7 @@ def languages(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int
     return connection.execute(
         """
         SELECT language, count(*), count(*) FILTER (keep), avg(language_score)
-        FROM language JOIN decisions USING (id) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
+        FROM language JOIN judged USING (id) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
         """
     ).fetchall()
 
@@ -179,7 +186,7 @@ def domains(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, 
     return connection.execute(
         f"""
         SELECT coalesce(domain, 'none'), count(*), count(*) FILTER (keep), sum(n_bytes)
-        FROM documents JOIN decisions USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1 LIMIT {N_DOMAINS}
+        FROM documents JOIN judged USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1 LIMIT {N_DOMAINS}
         """
     ).fetchall()
 
@@ -195,8 +202,8 @@ def samples(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -
     for title, condition, rule in groups:
         rows = connection.execute(
             f"""
-            SELECT id, url, reasons, kept_for, text FROM decisions JOIN split USING (id) JOIN documents USING (id)
-            WHERE role = 'train' AND {condition} ORDER BY id LIMIT {N_SAMPLES}
+            SELECT id, url, reasons, kept_for, text FROM judged JOIN documents USING (id)
+            WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}
             """
         ).fetchall()
         if rows:
@@ -218,7 +225,7 @@ def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]
     return connection.execute(
         """
         SELECT size, count(*)
-        FROM (SELECT count(*) AS size FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster)
+        FROM (SELECT count(*) AS size FROM judged WHERE cluster IS NOT NULL GROUP BY cluster)
         WHERE size > 1 GROUP BY 1 ORDER BY 1
         """
     ).fetchall()
@@ -229,7 +236,7 @@ def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
     rows = connection.execute(
         f"""
         WITH largest AS (
-            SELECT kept_for, count(*) + 1 AS size FROM decisions WHERE kept_for IS NOT NULL
+            SELECT kept_for, count(*) + 1 AS size FROM judged WHERE kept_for IS NOT NULL
             GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
         near AS (
             SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, similarity, kind,

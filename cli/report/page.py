@@ -68,7 +68,7 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
 def gather(run: RunFolder) -> dict[str, Any]:
     """Everything that the page shows. Raises StoreError if the run has not come to its decisions."""
     run.files("decide", "decisions")
-    connection = run.connect()
+    connection = facts.connect(run)
     rules = facts.rules(connection)
     funnel = facts.funnel(run, connection)
     languages, domains = facts.languages(connection), facts.domains(connection)

@@ -74,7 +74,7 @@ def test_usage_errors_have_status_2(recipe: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_recipe_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "run", "gone.toml") == 2
-    assert "gone.toml: no such recipe; `datassay recipes list`" in capsys.readouterr().err
+    assert "gone.toml: no such recipe" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_there(
