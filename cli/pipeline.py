@@ -153,7 +153,10 @@ def _identify(plan: Plan) -> language.IdentifySettings:
 
 
 def _user(plan: Plan, signal: user_signals.UserSignal) -> StagePlan:
-    settings = user_signals.user_signal_settings(signal, Path())
+    file = Path(signal.file)  # counts by its name and content, wherever it lies
+    origin = "function" if signal.join is None else "join"
+    local = signal.model_copy(update={origin: getattr(signal, origin).removeprefix(f"{file.parent}/")})
+    settings = user_signals.user_signal_settings(local, file.parent)
     return _per_shard(plan, f"user_{signal.name}", user_signals.measure_user, user_signals.VERSION, (CLEAN,), settings)
 
 
@@ -306,12 +309,15 @@ def rules(recipe: Recipe) -> tuple[Rule, ...]:
     return distinct
 
 
-def check_recipe_rules(recipe: Recipe) -> None:
-    """Raise RecipeError for the first rule that is no condition over the columns that this recipe measures."""
+def check_recipe_rules(recipe: Recipe, path: Path) -> None:
+    """Raise RecipeError for the first rule of the recipe at `path` that is no condition over what it measures."""
     schemas = [DOCUMENT, text_signals.TEXT_SIGNALS, language.LANGUAGE]
     schemas += [quality.QUALITY] * (recipe.quality is not None) + [signal.schema for signal in recipe.signals]
     fields = {field.name: field for schema in schemas for field in schema if field.name != "text"}
-    filters.check_rules(rules(recipe), pa.schema(list(fields.values())))
+    try:
+        filters.check_rules(rules(recipe), pa.schema(list(fields.values())))
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def language_rule(settings: LanguageSettings) -> Rule:

@@ -28,7 +28,7 @@ def answer(run: RunFolder, sql: str, *, as_csv: bool = False) -> str:
         raise RecipeError(f"{error}\nthe views of this run: {views}") from error
     if as_csv:
         out = io.StringIO()
-        csv.writer(out).writerows([names, *rows])
+        csv.writer(out, lineterminator="\n").writerows([names, *rows])
         return out.getvalue()
     return table(names, rows)
 

@@ -51,6 +51,6 @@ def show(name: str) -> str:
 def check(path: Path, changes: Sequence[str] = ()) -> str:
     """One line that says what a recipe would do. Raises RecipeError or InputError for what is wrong with it."""
     recipe = load_recipe(path, changes)
-    check_recipe_rules(recipe)
+    check_recipe_rules(recipe, path)
     files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source="input", cache=None)
     return f"{path}: {recipe.name}, {len(files)} input files, steps {', '.join(recipe.steps) or 'none'}"

@@ -56,7 +56,7 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")
     if request.sample is not None and not 0 < request.sample <= 1:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
-    check_recipe_rules(recipe)
+    check_recipe_rules(recipe, request.recipe)
     with _locked(folder), _stopped_by_signals(), Progress() as progress:
         try:
             with _engine(request.workers) as engine:

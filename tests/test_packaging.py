@@ -82,7 +82,7 @@ def test_the_wheel_works_unpacked(wheel: zipfile.ZipFile, tmp_path: Path) -> Non
         "print(tokenizer.load_tokenizer('gpt2').vocab_size)\n"
         "print(language.__file__)"
     )
-    command = [sys.executable, "-P", "-c", code, str(tmp_path)]
+    command = [sys.executable, "-c", code, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     language, vocab_size, file = ended.stdout.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,7 @@ def test_variants_are_nested(tmp_path: Path) -> None:
         variants.append([row["id"] for row in rows])
         assert done.counts == {"n_documents": len(rows), "n_bytes": 100 * len(rows)}
     assert len(variants[0]) == 27  # three of thirty are held out
-    assert all(set(more) < set(fewer) for fewer, more in zip(variants, variants[1:], strict=False))
+    assert all(set(more) < set(fewer) for fewer, more in pairwise(variants))
     rows, _ = run(tmp_path / "decide", decide, [docs[:13], docs[13:]], steps[-1], edges)
     assert kept(rows) == variants[-1]
 

@@ -95,7 +95,7 @@ def test_the_smallest_recipe_runs_to_its_report(
     assert "report: runs/my/report.html" in capsys.readouterr().err
     capsys.readouterr()
     assert call(monkeypatch, "query", "runs/my", "SELECT text FROM corpus", "--csv") == 0
-    assert capsys.readouterr().out == 'text\r\n"A text of a few words, one of them is text."\r\n'
+    assert capsys.readouterr().out.splitlines() == ["text", '"A text of a few words, one of them is text."']
 
 
 def test_json_lines_as_well(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

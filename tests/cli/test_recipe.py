@@ -24,7 +24,7 @@ def load(folder: Path, text: str, *changes: str) -> Recipe:
 def complaint(folder: Path, text: str, *changes: str) -> str:
     """What is said of a wrong recipe, from the file's name on."""
     with pytest.raises(RecipeError) as caught:
-        check_recipe_rules(load(folder, text, *changes))
+        check_recipe_rules(load(folder, text, *changes), folder / "my.toml")
     return str(caught.value).replace(f"{folder}/", "")
 
 
@@ -210,7 +210,7 @@ def test_json_schema_is_one_and_agrees_with_the_model() -> None:
 def test_the_sample_recipe_takes_every_step() -> None:
     recipe = load_recipe(SAMPLE)
     assert recipe.steps == ("language", "rules", "quality", "dedup")
-    check_recipe_rules(recipe)
+    check_recipe_rules(recipe, SAMPLE)
     assert [stage.name for stage in stages(recipe)][:2] == ["extract", "clean"]
 
 

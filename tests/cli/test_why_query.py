@@ -125,7 +125,7 @@ def test_query_has_a_view_of_everything(run: RunFolder) -> None:
 
 
 def test_ids_follow_from_file_and_offset(run: RunFolder) -> None:
-    rows = run.connect().execute("SELECT id, file, \"offset\" FROM documents").fetchall()
+    rows = run.connect().execute('SELECT id, file, "offset" FROM documents').fetchall()
     assert len({name for name, _, _ in rows}) == len(rows)
     assert all(name == document_id(file, offset) for name, file, offset in rows)
 
@@ -144,7 +144,7 @@ def test_wrong_sql_lists_the_views(run: RunFolder, begun: RunFolder) -> None:
     with pytest.raises(RecipeError, match=r"(?s)nowhere.*the views of this run: .*documents") as caught:
         answer(run, "SELECT * FROM nowhere")
     assert "signals" in str(caught.value)
-    with pytest.raises(RecipeError, match="the views of this run: documents, records$"):
+    with pytest.raises(RecipeError, match=r"the views of this run: documents, records$"):
         answer(begun, "SELECT * FROM signals")
 
 
@@ -164,7 +164,7 @@ def test_manifest_accounts_for_everything(run: RunFolder) -> None:
     counts = run.counts("extract")
     assert counts["records"] == counts["page"] + counts["skipped"] + counts["quarantine"]
     assert run.counts("decide")["documents"] == counts["page"]
-    assert [variant["name"] for variant in run.manifest["variants"]][0] == "raw"
+    assert run.manifest["variants"][0]["name"] == "raw"
     kept = [variant["n_documents"] for variant in run.manifest["variants"]]
     assert kept == sorted(kept, reverse=True)
     assert kept[-1] == run.counts("write")["documents"]

@@ -37,7 +37,7 @@ def die_if_zero(inputs: Inputs, settings: int, out: Outputs) -> None:
     write_number(inputs, settings, out)
 
 
-def fail(inputs: Inputs, settings: str, out: Outputs) -> None:
+def fail(inputs: Inputs, settings: str, out: Outputs) -> None:  # noqa: ARG001
     """Raise in the middle of a file."""
     with out.file("number", ".txt") as path:
         path.write_text("half")

@@ -79,9 +79,7 @@ def test_files_say_what_they_are(tmp_path: Path) -> None:
 
 def test_a_domain_that_is_left_out_guards_nothing(tmp_path: Path) -> None:
     settings = FROM_FILES.model_copy(update={"without_domains": ("books",)})
-    roles, _, _ = run(
-        tmp_path, [[document("a")], [document("v", "validation/books")]], [("a", "v", "near")], settings
-    )
+    roles, _, _ = run(tmp_path, [[document("a")], [document("v", "validation/books")]], [("a", "v", "near")], settings)
     assert roles == {"a": ("train", None), "v": ("unused", None)}
 
 

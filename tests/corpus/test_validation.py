@@ -80,5 +80,5 @@ def test_whole_documents_by_hash_within_the_budget(tmp_path: Path, max_bytes: in
 
 
 def test_nothing_to_evaluate_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no validation text: .* name validation files"):
+    with pytest.raises(InputError, match=r"no validation text: .* name validation files"):
         select(tmp_path, [[("a", "train", None, "text", True), ("b", "validation", HELD_OUT, "junk", False)]])

@@ -26,9 +26,10 @@ OTHER_LANGUAGES = (  # written for this file
     "Le matin, nous sommes allés au marché pour acheter du pain et du fromage, puis nous nous sommes assis au bord de "
     "la rivière. Le soleil brillait sur les vieux murs de la ville, et les enfants couraient entre les arbres jusqu'à "
     "ce que leurs mères les appellent. Vers midi, un orage est arrivé et nous avons couru nous abriter dans l'auberge.",
-    "Por la mañana fuimos al mercado a comprar pan y queso, y después nos sentamos a la orilla del río. El sol brillaba "
-    "sobre los viejos muros de la ciudad, y los niños corrían entre los árboles hasta que sus madres los llamaron. Al "
-    "mediodía llegó una tormenta y corrimos a refugiarnos en la pequeña posada que hay junto al puente de piedra.",
+    "Por la mañana fuimos al mercado a comprar pan y queso, y después nos sentamos a la orilla del río. El sol "
+    "brillaba sobre los viejos muros de la ciudad, y los niños corrían entre los árboles hasta que sus madres los "
+    "llamaron. Al mediodía llegó una tormenta y corrimos a refugiarnos en la pequeña posada que "
+    "hay junto al puente de piedra.",
 )
 
 
