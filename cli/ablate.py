@@ -50,7 +50,8 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
         variant: survey(data, path)
         for variant, path in zip(plan.variants, finished["variants"].paths("kept"), strict=True)
     }
-    name = f"ablation-{settings_key(finished['ablation_tokenizer'].content, domains)[:12]}"
+    compared = settings.model_dump(mode="json", exclude={"n_tokens", "seed"})  # more of these adds runs to the same
+    name = f"ablation-{settings_key(finished['ablation_tokenizer'].content, domains, compared)[:12]}"
     cost = _cost(folder / name, lambda: probe(data, next(iter(corpora.values())), settings, n_workers=n_workers))
     n_seeds, n_tokens = _size(recipe, cost, corpora.values(), n_workers=n_workers)
     ablation = ablation_plan.make_plan(

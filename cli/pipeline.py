@@ -167,9 +167,8 @@ def _dedup(plan: Plan, name: str) -> StagePlan:
 def _split(plan: Plan) -> StagePlan:
     ablate = plan.recipe.ablate
     settings = split.SplitPlan(
-        share=plan.recipe.split.share,
+        share=plan.recipe.split.share if ablate is not None and not ablate.validation else 0.0,
         seed=plan.recipe.split.seed,
-        has_validation_files=ablate is not None and bool(ablate.validation),
         without_domains=ablate.without_domains if ablate is not None else (),
     )
     return StagePlan("split", split.split, split.VERSION, (ALL_CLEAN, *_pairs(plan)), [settings])

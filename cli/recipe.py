@@ -170,7 +170,8 @@ class SplitSection(Section):
     """Which documents of the input are held out, where no validation files are given."""
 
     share: float = Field(0.02, gt=0, lt=0.5)
-    """Share of the units (domains, or documents where there is none) held out by hash."""
+    """Share of the units (domains, or documents where there is none) held out by hash, if the recipe has an [ablate]
+    without `validation`; else nothing is."""
     seed: int = 0
     """Another seed holds out other units."""
 

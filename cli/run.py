@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,13 +15,14 @@ from datassay.cli.ablate import ablate
 from datassay.cli.pipeline import INPUT, Plan, check_recipe_rules, stages
 from datassay.cli.progress import Progress
 from datassay.cli.recipe import Recipe, load_recipe
-from datassay.cli.run_folder import stage_entry, write_manifest
+from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
 from datassay.corpus.errors import InputError, LockedError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage
+from datassay.corpus.store import remove_leftovers
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -67,14 +68,14 @@ def run_recipe(request: Request) -> int:
 
 
 def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progress: Progress) -> int:
+    remove_leftovers(folder)
     plan = Plan(recipe, read_inputs(recipe, folder), share=request.sample or 1.0, limit=request.limit)
-    entries: dict[str, Any] = {}
     manifest: dict[str, Any] = {
         "datassay": version("datassay"),
         "recipe": recipe.model_dump(mode="json"),
         "sample": {"share": request.sample, "limit": request.limit},
         "inputs": [[_input_entry(file) for file in files] for files in plan.shards],
-        "stages": entries,
+        "stages": {},
         "variants": [],
         "ablation": None,
     }
@@ -89,28 +90,33 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
             on_done=lambda *_: progress.advance(),
         )
         plan.finished[stage.name] = output
-        entries[stage.name] = stage_entry(output, stage_plan.version)
+        manifest["stages"][stage.name] = stage_entry(output, stage_plan.version)
         if stage.name == "variants":
             manifest["variants"] = [
                 {"name": variant.name, "kind": variant.kind, "steps": variant.steps, **done.counts}
                 for variant, done in zip(plan.variants, output.done, strict=True)
             ]
-        write_manifest(folder, manifest)
-        progress.finish(summary(output))
+        progress.finish(summary(output) if stage.name != "variants" else _sizes(manifest["variants"]))
+        update_manifest(folder, manifest)
         if stage.name == request.until:
+            progress.note(f"stopped after {stage.name}; the run is in {folder}")
             return _status(plan)
     if recipe.ablate is not None:
         result = ablate(plan, folder, n_workers=max(request.workers, 1), progress=progress, plan_only=request.plan_only)
         if result is None:
             return _status(plan)
         manifest["ablation"] = result
-        write_manifest(folder, manifest)
-    if request.until != "ablate":
-        from datassay.cli.report.page import write_report
-        from datassay.cli.run_folder import open_run
+        update_manifest(folder, manifest)
+    from datassay.cli.report.page import write_report
+    from datassay.cli.run_folder import open_run
 
-        progress.note(f"report: {write_report(open_run(folder))}")
+    progress.note(f"report: {write_report(open_run(folder))}")
     return _status(plan)
+
+
+def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:
+    """How many documents each variant keeps."""
+    return ", ".join(f"{variant['name']} {variant['n_documents']:,}" for variant in variants)
 
 
 def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:

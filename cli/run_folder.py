@@ -115,5 +115,15 @@ def stage_entry(output: StageOutput, version: int) -> dict[str, Any]:
     }
 
 
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    write_json(path / "manifest.json", manifest)
+def update_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write what a run has reached. What an earlier run had reached beyond that stays, as far as it still holds:
+    if every stage up to here is as it was, so is what followed."""
+    merged = dict(manifest)
+    if (path / "manifest.json").exists():
+        before = read_json(path / "manifest.json")
+        stages = manifest["stages"]
+        if all(before["stages"].get(name) == entry for name, entry in stages.items()):
+            merged["stages"] = {**before["stages"], **stages}
+            merged["variants"] = manifest["variants"] or before["variants"]
+            merged["ablation"] = manifest["ablation"] or before["ablation"]
+    write_json(path / "manifest.json", merged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from typing import Any
@@ -15,6 +15,7 @@ import xxhash
 from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
 
 from datassay.corpus.engine import Inputs
+from datassay.corpus.errors import InputError
 from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, extract
 from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
 from datassay.corpus.hashing import uniform
@@ -85,7 +86,7 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
         documents = Batches(stack.enter_context(out.parquet("documents", DOCUMENT)))
         records = Batches(stack.enter_context(out.parquet("records", RECORD)))
         for file in settings.files:
-            for record in read_records(file, fields=settings.fields):
+            for record in records_of(file, settings):
                 is_taken = settings.share == 1 or record.reason or chance(record, file, settings.seed) < settings.share
                 document, reason = to_document(record, file, extractor) if is_taken else (None, "not_sampled")
                 row = _record_row(record, file, document, reason)
@@ -98,6 +99,14 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
         records.flush()
 
 
+def records_of(file: InputFile, settings: IngestSettings) -> Iterator[Record]:
+    """The records of one file. Raises InputError if it cannot be read to its end."""
+    try:
+        yield from read_records(file, fields=settings.fields)
+    except OSError as error:
+        raise InputError(f"{file.url}: cannot be read: {error.strerror or error}") from error
+
+
 def chance(record: Record, file: InputFile, seed: int) -> float:
     """A number in [0, 1) for a record, which decides whether a sample takes it."""
     return float(uniform(seed, [document_id(file.name, record.offset)])[0])
@@ -107,7 +116,7 @@ def census(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
     """The chance of every page of the task's files as "census", so that a sample of so many pages can be drawn."""
     with out.parquet("census", CENSUS) as shard:
         for file in settings.files:
-            records = read_records(file, fields=settings.fields)
+            records = records_of(file, settings)
             found = [chance(record, file, settings.seed) for record in records if record.outcome == "page"]
             shard.write(pa.RecordBatch.from_arrays([pa.array(found, pa.float64())], schema=CENSUS))
             out.counts["pages"] += len(found)

@@ -18,7 +18,9 @@ from datassay.corpus.errors import InputError
 from datassay.corpus.records import InputFile
 from datassay.corpus.store import read_json, write_json
 
-SHARD_BYTES = 64 << 20
+SHARD_BYTES = 2 << 20
+"""Small files share a task up to so many stored bytes: minutes of extraction, so that a folder of a few archives of
+some MB keeps several workers busy."""
 _GLOB = re.compile(r"[*?\[]")
 _DATASET_FILES = frozenset({"state.json", "dataset_info.json", "dataset_dict.json"})
 

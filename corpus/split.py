@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import uniform
@@ -47,12 +47,10 @@ SPLIT = pa.schema(
 class SplitPlan(BaseModel, frozen=True, extra="forbid"):
     """How validation is found."""
 
-    share: float
-    """Share of the units held out; not used if the recipe names validation files."""
+    share: float = Field(ge=0, lt=1)
+    """Share of the units of the input that are held out; 0 where validation comes from files, or nothing is trained."""
     seed: int
     """Seed of the hash that holds units out."""
-    has_validation_files: bool
-    """Whether validation comes from files, and nothing of the input is held out."""
     without_domains: tuple[str, ...] = ()
     """Domains of the validation files that are left out."""
 
@@ -63,7 +61,7 @@ def split(inputs: Inputs, settings: SplitPlan, out: Outputs) -> None:
     Writes `split`, a partition for each shard.
     """
     shards = inputs.all("clean")
-    big = set() if settings.has_validation_files else _big_domains(shards)
+    big = _big_domains(shards) if settings.share else set()
     roles = [list(_roles(shard, settings, big)) for shard in shards]
     validation = {name for shard in roles for name, role, _ in shard if role == "validation"}
     is_near = near_validation(inputs.files.get("pairs", ()), validation)
@@ -109,7 +107,7 @@ def _roles(shard: Path, settings: SplitPlan, big: set[str]) -> Iterator[tuple[st
                 yield ids[i], "unused" if domain in settings.without_domains else "validation", domain
             elif source == REFERENCE:
                 yield ids[i], REFERENCE, None
-            elif not settings.has_validation_files and chance[i] < settings.share:
+            elif chance[i] < settings.share:
                 yield ids[i], "validation", HELD_OUT
             else:
                 yield ids[i], "train", None

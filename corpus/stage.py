@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from datassay.corpus.engine import Engine, Inputs, Task, TaskFunction
 from datassay.corpus.hashing import settings_key
-from datassay.corpus.store import Done, FileRecord, adopt, done_path, read_done, remove_leftovers
+from datassay.corpus.store import Done, FileRecord, adopt, done_path, read_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,6 @@ def run_stage(
     """Run the tasks of a stage that are not done yet; on_start hears how many there are and how many were done."""
     tasks = plan_tasks(plan, finished, run_folder)
     folder = tasks[0].folder
-    remove_leftovers(folder)
     known = _known(plan.name, run_folder)
     results: dict[int, Done] = {}
     todo = []

@@ -92,6 +92,7 @@ class QualitySettings(BaseModel, frozen=True, extra="forbid"):
     word_ngrams: PositiveInt = 2
     """Longest run of words that is a feature (DCLM: 2)."""
     learning_rate: PositiveFloat = 0.1
+    """Of the first step; it falls to 0 (DCLM: 0.1)."""
     epochs: PositiveInt = 5
     """Passes over the training lines (DCLM: 5)."""
     dim: PositiveInt = 16
@@ -99,6 +100,7 @@ class QualitySettings(BaseModel, frozen=True, extra="forbid"):
     buckets: PositiveInt = 600_000
     """Hash buckets of runs of words (DCLM: 2 million)."""
     seed: int = 0
+    """Another seed takes other documents."""
 
     @model_validator(mode="after")
     def _is_large_enough(self) -> QualitySettings:

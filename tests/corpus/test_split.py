@@ -16,7 +16,7 @@ from datassay.corpus.split import SplitPlan, select_reference, split
 from datassay.corpus.store import Done, parquet_shard
 from datassay.dedup.exact import PAIR
 
-FROM_FILES = SplitPlan(share=0.5, seed=0, has_validation_files=True)
+FROM_FILES = SplitPlan(share=0.0, seed=0)
 
 
 def document(name: str, source: str = "input", *, text: str = "text", **fields: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_near_copies_of_a_copied_validation_text_leave(tmp_path: Path) -> None:
 
 
 def hold_out(share: float, seed: int = 0) -> SplitPlan:
-    return SplitPlan(share=share, seed=seed, has_validation_files=False)
+    return SplitPlan(share=share, seed=seed)
 
 
 def test_whole_domains_are_held_out_by_hash(tmp_path: Path) -> None:
