@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Time limits would measure the machine. CI tries the same examples each time; a developer's run looks for new ones.
+settings.register_profile("datassay", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("datassay")
 
 
 @pytest.fixture(scope="session")
