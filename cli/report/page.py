@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,7 +109,11 @@ def gather(run: RunFolder) -> dict[str, Any]:
         ),
         "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],
-        "versions": [(package, _version(package)) for package in PACKAGES],
+        "versions": [
+            ("Python", platform.python_version()),
+            ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
+            *((package, _version(package)) for package in PACKAGES),
+        ],
         "recipe_json": json.dumps(run.manifest["recipe"], indent=2, ensure_ascii=False),
     }
 
