@@ -11,7 +11,7 @@ import orjson
 from datassay.cli.pipeline import Plan
 from datassay.cli.progress import Progress
 from datassay.cli.recipe import AblateSection
-from datassay.corpus.errors import MissingExtraError
+from datassay.corpus.errors import MissingExtraError, RecipeError
 from datassay.corpus.hashing import settings_key
 from datassay.corpus.store import read_json, write_json
 from datassay.model import ablation_plan
@@ -43,6 +43,8 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
     )
     finished = plan.finished
     domains = sorted(name.removeprefix("domain ") for name in finished["validation"].counts)
+    if recipe.target is not None and recipe.target not in domains:
+        raise RecipeError(f"ablate.target: no validation text of {recipe.target!r}, only of {', '.join(domains)}")
     shards = [path for i, path in enumerate(finished["ablation_tokens"].paths("tokens")) if plan.is_input(i)]
     validation = dict(zip(domains, finished["validation_tokens"].paths("tokens"), strict=True))
     data = AblationData(tuple(shards), {domain: (path,) for domain, path in validation.items()})
@@ -51,6 +53,10 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
         for variant, path in zip(plan.variants, finished["variants"].paths("kept"), strict=True)
     }
     compared = settings.model_dump(mode="json", exclude={"n_tokens", "seed"})  # more of these adds runs to the same
+    for variant, corpus in corpora.items():
+        if corpus.n_tokens == 0:
+            why = f"loosen step {variant.step!r}" if variant.step else "all are held out or near copies of what is"
+            raise RecipeError(f"ablate: variant {variant.name!r} keeps no document: {why}")
     name = f"ablation-{settings_key(finished['ablation_tokenizer'].content, domains, compared)[:12]}"
     cost = _cost(folder / name, lambda: probe(data, next(iter(corpora.values())), settings, n_workers=n_workers))
     n_seeds, n_tokens = _size(recipe, cost, corpora.values(), n_workers=n_workers)

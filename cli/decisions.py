@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from datassay.corpus.engine import Inputs
-from datassay.corpus.hashing import uniform
+from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.store import Outputs
 from datassay.dedup.clusters import resolve
 from datassay.dedup.settings import DedupSettings
 from datassay.filters.cutoff import at_least, pareto_kept, parse_cutoff, threshold
 from datassay.filters.decide import REASON
 
-VERSION = 1
+VERSION = 2
 
 DECISION = pa.schema(
     [
@@ -39,7 +39,7 @@ DECISION = pa.schema(
 )
 KEPT = pa.schema([pa.field("id", pa.string(), nullable=False)])
 
-CARRIED = ("quality", "n_chars", "n_bytes", "date", "source")
+CARRIED = ("quality", "n_chars", "n_bytes", "date")
 """Columns that verdicts carry for the cut-off and for the choice between duplicates."""
 
 
@@ -161,7 +161,7 @@ def _cut(
     cutoff = parse_cutoff(settings.quality)
     tables = [pq.read_table(path, columns=["id", "quality", "n_bytes"]) for path in paths]
     scores = [table["quality"].fill_null(np.nan).to_numpy() for table in tables]
-    ties = [uniform(settings.seed, table["id"].to_pylist()) for table in tables]
+    ties = [uniform(seed_of("cutoff", settings.seed), table["id"].to_pylist()) for table in tables]
     if cutoff.kind == "pareto":
         kept = [pareto_kept(float(cutoff.amount), *of, draws=draws) for *of, draws in zip(scores, ties, strict=True)]
         return [~mask for mask in kept], f"quality {cutoff.text}"
@@ -187,7 +187,7 @@ def _without_duplicates(
         _verdicts(path, ["id", *CARRIED]).filter(pa.array(mask)) for path, mask in zip(paths, keep, strict=True)
     )
     edges = pa.concat_tables(pq.read_table(path, columns=["a", "b"]) for path in pairs)
-    found = resolve(edges, passing, keep_by=settings.keep_by, source_priority=settings.source_priority)
+    found = resolve(edges, passing, keep_by=settings.keep_by)
     clusters, kept_for = [], []
     for path in paths:
         ids = pq.read_table(path, columns=["id"])["id"].combine_chunks()

@@ -55,6 +55,10 @@ def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Pa
     if _is_saved(output, meta):
         Progress().note("train: as is")
         return output
+    try:
+        output.mkdir(parents=True, exist_ok=True)  # before hours of training, not after
+    except OSError as error:
+        raise InputError(f"{output}: cannot be made: {error.strerror}") from error
     with Progress() as progress:
         progress.start("train", train_settings.n_steps, 0)
         result = train(
@@ -86,6 +90,7 @@ def evaluate_model(folder: Path, paths: Sequence[str]) -> str:
     from datassay.model.checkpoint import load_model
     from datassay.model.evaluate import evaluate
 
+    _need_model(folder)
     saved = load_model(folder)
     texts = read_texts(paths)
     rows: list[tuple[object, ...]] = []
@@ -125,11 +130,17 @@ def generate_text(folder: Path, prompt: str, settings: Mapping[str, Any]) -> str
     from datassay.model.checkpoint import load_model
     from datassay.model.generate import generate
 
+    _need_model(folder)
     saved = load_model(folder)
     try:
         return prompt + generate(saved.model, saved.tokenizer, prompt, **settings)
     except ValueError as error:
         raise RecipeError(f"generate: {error}") from error
+
+
+def _need_model(folder: Path) -> None:
+    if not (folder / "config.json").exists():
+        raise InputError(f"{folder}: no model here (no config.json); `datassay train RUN -o {folder}` makes one")
 
 
 def _need_torch() -> None:

@@ -153,11 +153,15 @@ def _identify(plan: Plan) -> language.IdentifySettings:
 
 
 def _user(plan: Plan, signal: user_signals.UserSignal) -> StagePlan:
+    settings = _user_settings(signal)
+    return _per_shard(plan, f"user_{signal.name}", user_signals.measure_user, user_signals.VERSION, (CLEAN,), settings)
+
+
+def _user_settings(signal: user_signals.UserSignal) -> user_signals.UserSignalSettings:
     file = Path(signal.file)  # counts by its name and content, wherever it lies
     origin = "function" if signal.join is None else "join"
     local = signal.model_copy(update={origin: getattr(signal, origin).removeprefix(f"{file.parent}/")})
-    settings = user_signals.user_signal_settings(local, file.parent)
-    return _per_shard(plan, f"user_{signal.name}", user_signals.measure_user, user_signals.VERSION, (CLEAN,), settings)
+    return user_signals.user_signal_settings(local, file.parent)
 
 
 def _dedup(plan: Plan, name: str) -> StagePlan:
@@ -319,9 +323,22 @@ def check_recipe_rules(recipe: Recipe, path: Path) -> None:
         raise RecipeError(f"{path}: {error}") from error
 
 
+def check_given_files(recipe: Recipe) -> None:
+    """Raise DatassayError for the first file of the recipe, its inputs apart, that is missing or cannot be what it is
+    named as: a stage that comes hours later would find it."""
+    for signal in recipe.signals:
+        _user_settings(signal)
+    for models in (recipe.language, recipe.quality):
+        if models is not None and models.model is not None:
+            given_file(models.model)
+    for section in (recipe.tokenize, recipe.ablate):
+        if section is not None and not section.tokenizer.startswith(TRAIN):
+            given_tokenizer.given_tokenizer(section.tokenizer)
+
+
 def language_rule(settings: LanguageSettings) -> Rule:
     """The rule that keeps the languages of the recipe."""
-    names = ", ".join(f"'{name}'" for name in settings.keep)
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in settings.keep)
     return Rule(LANGUAGE_RULE, f"language IN ({names}) AND language_score >= {settings.min_score}", "recipe")
 
 

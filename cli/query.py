@@ -19,6 +19,8 @@ def answer(run: RunFolder, sql: str, *, as_csv: bool = False) -> str:
     connection = run.connect()
     try:
         result = connection.execute(sql)
+        if result is None:  # DuckDB's answer to nothing, or to comments alone
+            raise RecipeError("query: no statement; such as SELECT count(*) FROM records")
         names = [column[0] for column in result.description or []]
         rows = result.fetchall()
     except duckdb.Error as error:

@@ -200,11 +200,11 @@ class AblateSection(Section):
     seq_len: int = Field(128, ge=16)
     """Tokens of context."""
     batch_tokens: int = Field(1024, ge=16)
-    """Tokens of an optimizer step."""
+    """Tokens of an optimizer step: a multiple of seq_len."""
     lr: float = Field(1e-3, gt=0)
     """Peak learning rate. Lower than what gives the best loss, because it compares variants with less noise."""
-    optimizer: str = "adamw"
-    """Name of an optimizer, see `datassay train --help`."""
+    optimizer: Literal["adamw", "adam", "sgd", "lion", "muon"] = "adamw"
+    """What updates the weights."""
     max_validation_bytes: int = Field(150_000, ge=10_000)
     """Text evaluated of each domain, whole documents chosen by hash."""
 
@@ -225,10 +225,23 @@ class AblateSection(Section):
         return budget
 
     @model_validator(mode="after")
+    def _batches_are_whole(self) -> AblateSection:
+        if self.batch_tokens % self.seq_len:
+            raise ValueError(f"batch_tokens {self.batch_tokens} is no multiple of seq_len {self.seq_len}")
+        return self
+
+    @model_validator(mode="after")
     def _target_is_a_domain(self) -> AblateSection:
         domains = sorted(self.validation)
         if self.target and domains and "*" not in domains and self.target not in domains:
             raise ValueError(f"target {self.target!r} is no domain of validation: {', '.join(domains)}")
+        for domain in self.without_domains:
+            if domain == self.target:
+                raise ValueError(f"target {domain!r} is left out by without_domains")
+            if "*" not in domains and domain not in domains:
+                raise ValueError(
+                    f"without_domains {domain!r} is no domain of validation: {', '.join(domains) or 'none'}"
+                )
         return self
 
 

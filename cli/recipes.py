@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from datassay.cli.pipeline import check_recipe_rules
+from datassay.cli.pipeline import check_given_files, check_recipe_rules
 from datassay.cli.query import table
 from datassay.cli.recipe import json_schema, load_recipe, nearest
 from datassay.corpus.errors import RecipeError
@@ -52,5 +52,6 @@ def check(path: Path, changes: Sequence[str] = ()) -> str:
     """One line that says what a recipe would do. Raises RecipeError or InputError for what is wrong with it."""
     recipe = load_recipe(path, changes)
     check_recipe_rules(recipe, path)
+    check_given_files(recipe)
     files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source="input", cache=None)
     return f"{path}: {recipe.name}, {len(files)} input files, steps {', '.join(recipe.steps) or 'none'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from datassay.cli.ablate import ablate
-from datassay.cli.pipeline import INPUT, Plan, check_recipe_rules, stages
+from datassay.cli.pipeline import INPUT, Plan, check_given_files, check_recipe_rules, stages
 from datassay.cli.progress import Progress
 from datassay.cli.recipe import Recipe, load_recipe
 from datassay.cli.run_folder import stage_entry, update_manifest
@@ -58,6 +59,7 @@ def run_recipe(request: Request) -> int:
     if request.sample is not None and not 0 < request.sample <= 1:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
     check_recipe_rules(recipe, request.recipe)
+    check_given_files(recipe)
     with _locked(folder), _stopped_by_signals(), Progress() as progress:
         try:
             with _engine(request.workers) as engine:
@@ -137,6 +139,13 @@ def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
     for source, paths in others:
         files = find_inputs(paths, paths_from=None, source=source, cache=cache)
         groups += shards([replace(file, name=f"{source}/{file.name}") for file in files])
+    names = Counter(file.name for group in groups for file in group)
+    for name, n in names.items():
+        if n > 1:
+            raise InputError(
+                f"{name}: named by the input, and by the validation or reference as well, so their documents would "
+                "share ids; take those files out of the input"
+            )
     return groups
 
 

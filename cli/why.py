@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 TEXT_CHARACTERS = 600
 """How much of a text is shown."""
 MAX_DUPLICATES = 10
+MAX_DOCUMENTS = 10
+"""Ledgers that are shown where a URL was captured more often; the others are named by id."""
 
 
 def explain(run: RunFolder, name: str) -> str:
     """The ledger of the document with this id, source id or URL, as text. Raises InputError if there is none."""
     run.files("clean", "clean")  # or an error that says that the run has not come so far
     connection = run.connect()
-    documents = _rows(connection, "SELECT * FROM documents WHERE id = $1 OR source_id = $1 OR url = $1", name)
+    documents = _rows(
+        connection, "SELECT * FROM documents WHERE id = $1 OR source_id = $1 OR url = $1 ORDER BY id", name
+    )
     if documents:
-        return "\n\n".join("\n".join(_ledger(run, connection, document)) for document in documents)
+        ledgers = ["\n".join(_ledger(run, connection, document)) for document in documents[:MAX_DOCUMENTS]]
+        others = [document["id"] for document in documents[MAX_DOCUMENTS:]]
+        if others:
+            ledgers.append("\n".join([f"and {len(others)} more documents of this URL", *others]))
+        return "\n\n".join(ledgers)
     records = _rows(connection, "SELECT * FROM records WHERE source_id = $1 OR url = $1", name)
     if records:
         return "\n\n".join("\n".join(_no_document(record)) for record in records)

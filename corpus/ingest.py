@@ -18,15 +18,15 @@ from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError
 from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, extract
 from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
-from datassay.corpus.hashing import uniform
+from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.language import IdentifySettings, identify, load_model
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile, Record
 from datassay.corpus.schema import DOCUMENT, RECORD, document_id
 from datassay.corpus.store import Outputs, ParquetShard
 
-VERSION = 1
-CENSUS_VERSION = 1
+VERSION = 2
+CENSUS_VERSION = 2
 
 CENSUS = pa.schema([pa.field("chance", pa.float64(), nullable=False)])
 
@@ -109,7 +109,7 @@ def records_of(file: InputFile, settings: IngestSettings) -> Iterator[Record]:
 
 def chance(record: Record, file: InputFile, seed: int) -> float:
     """A number in [0, 1) for a record, which decides whether a sample takes it."""
-    return float(uniform(seed, [document_id(file.name, record.offset)])[0])
+    return float(uniform(seed_of("sample", seed), [document_id(file.name, record.offset)])[0])
 
 
 def census(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # noqa: ARG001

@@ -53,7 +53,7 @@ def find_inputs(
         if by_name.setdefault(file.name, file.url) != file.url:
             raise InputError(
                 f"{file.url}: has the same name {file.name!r} as {by_name[file.name]}, so their documents would share "
-                "ids; give the folder above both, or make them two named inputs"
+                "ids; give the folder above both"
             )
     known = _Hashes(cache)
     files = [known.input_file(url, name, source) for name, url in sorted(by_name.items())]
@@ -79,7 +79,9 @@ def _filesystem(path: str) -> tuple[Any, str, str]:
     """File system, the path in it, and what stands before a path of it to make a URL (empty for local ones)."""
     try:
         filesystem, inner = fsspec.core.url_to_fs(path)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
+        raise InputError(f"{path}: cannot be opened: {error}; for s3:// pip install 'datassay[s3]'") from error
+    except ValueError as error:
         raise InputError(f"{path}: cannot be opened: {error}") from error
     if "file" in filesystem.protocol:
         return filesystem, inner, ""

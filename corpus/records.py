@@ -17,7 +17,7 @@ class InputFile:
     n_bytes: int
     sha256: str
     source: str = "input"
-    """Which named input it belongs to."""
+    """What it is for: `input`, `reference`, or `validation/` and a domain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """Which documents are held out, the same for every variant, before anything is decided.
 
 Validation text must have no near copy in what is trained on, or a comparison of variants is won by whoever keeps the
-copies. So a training document with an edge to a validation document leaves training in all variants alike.
+copies. So a training document in a cluster with a validation document leaves training in all variants alike.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
 from datassay.corpus.engine import Inputs
-from datassay.corpus.hashing import uniform
+from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.schema import DOCUMENT
 from datassay.corpus.store import Outputs, read_batches
 
-VERSION = 1
+VERSION = 2
 REFERENCE_VERSION = 1
 
 VALIDATION = "validation/"
@@ -98,7 +98,7 @@ def _roles(shard: Path, settings: SplitPlan, big: set[str]) -> Iterator[tuple[st
         ids = batch["id"].to_pylist()
         domains = batch["domain"].to_pylist()
         units = [name if domain is None or domain in big else domain for name, domain in zip(ids, domains, strict=True)]
-        chance = uniform(settings.seed, units)
+        chance = uniform(seed_of("split", settings.seed), units)
         for i, source in enumerate(batch["source"].to_pylist()):
             if source.startswith(VALIDATION):
                 domain = source.removeprefix(VALIDATION)
@@ -129,25 +129,20 @@ def _big_domains(shards: tuple[Path, ...]) -> set[str]:
 
 
 def near_validation(pairs: Sequence[Path], validation: set[str]) -> Callable[[str], bool]:
-    """Whether a document is a copy, or a near copy, of a validation document.
+    """Whether a document is joined to a validation document by a chain of edges, itself among them.
 
-    Copies of one text have edges to the first of them alone, and only that one has edges to near copies; so documents
-    of the same text count as one here.
+    Edges join the copies of a text into a cluster without listing every pair of them (see `dedup.candidates`), so two
+    near copies may have no edge of their own, and only the whole cluster is sure to hold all copies.
     """
-    first: dict[str, str] = {}
-    near: list[tuple[str, str]] = []
-    for batch in read_batches(pairs, columns=["a", "b", "kind"]):
-        for a, b, kind in zip(*(batch[name].to_pylist() for name in ("a", "b", "kind")), strict=True):
-            if kind == "exact":
-                first[b] = a
-            else:
-                near.append((a, b))
-    held_out = {first.get(name, name) for name in validation}
-    touched = set(held_out)
-    for a, b in near:
-        one, other = first.get(a, a), first.get(b, b)
-        if one in held_out:
-            touched.add(other)
-        if other in held_out:
-            touched.add(one)
-    return lambda name: first.get(name, name) in touched
+    neighbours: defaultdict[str, list[str]] = defaultdict(list)
+    for batch in read_batches(pairs, columns=["a", "b"]):
+        for a, b in zip(batch["a"].to_pylist(), batch["b"].to_pylist(), strict=True):
+            neighbours[a].append(b)
+            neighbours[b].append(a)
+    touched = set(validation)
+    todo = list(validation)
+    while todo:
+        found = [name for name in neighbours.pop(todo.pop(), ()) if name not in touched]
+        touched.update(found)
+        todo += found
+    return touched.__contains__

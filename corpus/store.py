@@ -142,7 +142,7 @@ def read_batches(
             with pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
                     yield from file.iter_batches(n_rows, row_groups=[group], columns=columns and list(columns))
-        except (pa.ArrowInvalid, FileNotFoundError) as error:
+        except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(
                 f"{path}: not a readable Parquet shard ({error}); remove its folder and run again"
             ) from error

@@ -46,6 +46,10 @@ CLOSING = 512
 """What may follow the mark that ends a sentence: general categories Pe and Pf, and the straight quotes."""
 LOWER = 1024
 """General category Ll."""
+RUN = 2048
+"""What makes up a run of word characters: letters, digits and marks that are not UNSPACED, and the underscore."""
+HAS_LOWER = 4096
+"""What has a simple lower case other than itself."""
 
 UNSPACED_RANGES = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -156,7 +160,16 @@ def _kind(code: int) -> int:
         flags |= TERMINAL
     if category in ("Pe", "Pf") or character in "\"'":
         flags |= CLOSING
+    if (flags & (LETTER | DIGIT | MARK) and not flags & UNSPACED) or character == "_":
+        flags |= RUN
+    if _lower(character) != code:
+        flags |= HAS_LOWER
     return flags
+
+
+def _lower(character: str) -> int:
+    """Its simple lower case."""
+    return ord(character.lower()[0])
 
 
 _Flags = TypeVar("_Flags", np.uint16, np.int32)
@@ -175,7 +188,7 @@ def write_tables(path: Path) -> None:
     if unicodedata.unidata_version != VERSION:
         raise ValueError(f"this Python has Unicode {unicodedata.unidata_version}, the tables are of {VERSION}")
     kind_block, kind = _two_levels((_kind(code) for code in range(_N_CHARACTERS)), np.uint16)
-    differences = (ord(chr(code).lower()[0]) - code for code in range(_N_CHARACTERS))
+    differences = (_lower(chr(code)) - code for code in range(_N_CHARACTERS))
     lower_block, lower = _two_levels(differences, np.int32)
     np.savez_compressed(path, kind_block=kind_block, kind=kind, lower_block=lower_block, lower=lower)
 

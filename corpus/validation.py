@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
@@ -43,10 +44,9 @@ def select_validation(inputs: Inputs, settings: ValidationPlan, out: Outputs) ->
     Raises InputError if there is no validation text.
     """
     chosen: defaultdict[str, list[tuple[float, str, int]]] = defaultdict(list)
-    for clean, split, verdicts in zip(*map(inputs.all, ("clean", "split", "verdicts")), strict=True):
-        table = pq.read_table(split)
-        sizes = pc.binary_length(pq.read_table(clean, columns=["text"])["text"]).to_numpy()
-        keep = pq.read_table(verdicts, columns=["keep"])["keep"].to_numpy()
+    for split, verdicts in zip(inputs.all("split"), inputs.all("verdicts"), strict=True):
+        table, judged = pq.read_table(split), pq.read_table(verdicts, columns=["keep", "n_bytes"])
+        keep, sizes = judged["keep"].to_numpy(), judged["n_bytes"].to_numpy()
         domains = table["domain"].to_pylist()
         is_chosen = pc.equal(table["role"], "validation").to_numpy() & (sizes > 0)
         is_chosen &= keep | (np.array(domains, object) != HELD_OUT)
@@ -54,19 +54,22 @@ def select_validation(inputs: Inputs, settings: ValidationPlan, out: Outputs) ->
             name = table["id"][int(row)].as_py()
             chosen[domains[row]].append((float(uniform(settings.seed, [name])[0]), name, int(sizes[row])))
     if not chosen:
-        raise InputError("no validation text: no document was held out that passes every rule; name validation files")
-    wanted = {name for rows in chosen.values() for name in _within(rows, settings.max_bytes)}
-    for index, domain in enumerate(sorted(chosen)):
-        names = pa.array(sorted({name for _, name, _ in chosen[domain]} & wanted))
-        with out.parquet("validation", VALIDATION_TEXT, partition=index) as shard:
-            for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
+        raise InputError(
+            "no validation text: no document was held out that passes every rule, or every "
+            "domain is left out; name validation files, or other without_domains"
+        )
+    wanted = {domain: pa.array(_within(chosen[domain], settings.max_bytes)) for domain in sorted(chosen)}
+    out.counts.update({f"domain {domain}": len(names) for domain, names in wanted.items()})
+    with ExitStack() as stack:
+        shards = {
+            domain: stack.enter_context(out.parquet("validation", VALIDATION_TEXT, partition=index))
+            for index, domain in enumerate(wanted)
+        }
+        for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
+            for domain, names in wanted.items():
                 rows = batch.filter(pc.is_in(batch["id"], value_set=names))
-                shard.write(
-                    pa.RecordBatch.from_arrays(
-                        [rows["id"], rows["text"], pa.repeat(domain, rows.num_rows)], schema=VALIDATION_TEXT
-                    )
-                )
-        out.counts[f"domain {domain}"] = len(names)
+                columns = [rows["id"], rows["text"], pa.repeat(domain, rows.num_rows)]
+                shards[domain].write(pa.RecordBatch.from_arrays(columns, schema=VALIDATION_TEXT))
 
 
 def _within(rows: list[tuple[float, str, int]], max_bytes: int) -> list[str]:

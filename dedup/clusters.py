@@ -54,21 +54,16 @@ def _root(parent: NDArray[np.int64], node: int) -> int:
     return node
 
 
-def preference(
-    documents: pa.Table, keep_by: Sequence[KeepCriterion], source_priority: Sequence[str] = ()
-) -> NDArray[np.int64]:
+def preference(documents: pa.Table, keep_by: Sequence[KeepCriterion]) -> NDArray[np.int64]:
     """Place of each document, 0 for the one to prefer to all others, (documents,).
 
     documents: id, and of what `keep_by` names: quality (higher wins), n_chars (longer), date (older, compared as ISO
-               8601 text), source (earlier in `source_priority`; the rest is equal and last). Null and NaN lose.
+               8601 text). Null and NaN lose.
     """
     columns = {"id": documents["id"]}
     keys = []
     for criterion in keep_by:
-        if criterion == "source":
-            rank = pc.index_in(documents["source"], value_set=pa.array(source_priority, pa.string()))
-            columns[criterion] = pc.fill_null(rank, len(source_priority))
-        elif criterion == "quality":
+        if criterion == "quality":
             columns[criterion] = pc.fill_null(documents["quality"], float("nan"))  # one kind of unknown, sorted last
         else:
             columns[criterion] = documents["n_chars" if criterion == "length" else "date"]
@@ -91,13 +86,7 @@ def choose(roots: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.in
     return best[roots]
 
 
-def resolve(
-    pairs: pa.Table,
-    passing: pa.Table,
-    *,
-    keep_by: Sequence[KeepCriterion],
-    source_priority: Sequence[str] = (),
-) -> pa.Table:
+def resolve(pairs: pa.Table, passing: pa.Table, *, keep_by: Sequence[KeepCriterion]) -> pa.Table:
     """Cluster the documents that pass everything else, and choose the one of each cluster that stays.
 
     pairs:   a, b: verified edges; one with an end that is not in `passing` does not count
@@ -110,7 +99,7 @@ def resolve(
     counts = pc.and_(pc.is_valid(a), pc.is_valid(b))
     ends_a, ends_b = np.asarray(a.filter(counts), np.int64), np.asarray(b.filter(counts), np.int64)
     roots = clusters(ends_a, ends_b, len(ids))
-    kept = choose(roots, preference(passing, keep_by, source_priority))
+    kept = choose(roots, preference(passing, keep_by))
     members = np.unique(np.concatenate([ends_a, ends_b]))
     kept_for = pa.array(kept[members], mask=kept[members] == members)
     return pa.table([ids.take(pa.array(members)), ids.take(pa.array(roots[members])), ids.take(kept_for)], CLUSTER)

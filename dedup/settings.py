@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt
 
-KeepCriterion = Literal["quality", "length", "date", "source"]
+KeepCriterion = Literal["quality", "length", "date"]
 
 
 class MinHash(BaseModel, frozen=True, extra="forbid"):
@@ -34,11 +34,9 @@ class DedupSettings(BaseModel, frozen=True, extra="forbid"):
     """Find documents with the same text; without it, such documents are found by MinHash."""
     minhash: MinHash | None = MinHash()
     """Find near duplicates."""
-    keep_by: tuple[KeepCriterion, ...] = ("quality", "length", "date", "source")
+    keep_by: tuple[KeepCriterion, ...] = ("quality", "length", "date")
     """What decides, in this order, which document of a cluster stays: the higher quality score, the longer text, the
-    older date, the source named first in `source_priority`. The smaller id decides last; an unknown value loses."""
-    source_priority: tuple[str, ...] = ()
-    """Names of sources, the one to prefer first; all others come after them."""
+    older date. The smaller id decides last; an unknown value loses."""
 
 
 PRESETS = {

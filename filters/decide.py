@@ -30,7 +30,7 @@ from datassay.filters.rules import Rule
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 REASON = pa.struct(
     [

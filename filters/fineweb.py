@@ -3,6 +3,14 @@
 The paper and the code that ran disagree: on characters in duplicate lines 0.1 against 0.01, on whether a line of 30
 characters is short, on what happens at the limits; and the paper does not speak of newlines per word. So there are two
 presets.
+
+Limits and their sides are those of datatrove 0.10.1; some of what is measured is not. There a quotation mark does not
+end a line well, indentation counts as characters of a line, stop words are in lower case, blank lines count among those
+with bullets and ellipses, and an address or a path is one word. And in FineWeb's script its own rules come after C4's
+filter has cut lines of one or two words, while here each rule sees the whole text: so `fineweb` drops some lists of
+short lines that the script keeps. Of 2 000 English documents the whole set decides 94 % alike, each rule alone 97 % or
+more, `alpha_tokens` 95 %; on the text that C4 leaves, and with the same words, the whole set decides 99.6 % alike
+(benchmarks/filters_vs_datatrove.py).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from datassay.corpus.unicode import BREAK, CLOSING, DIGIT, LETTER, LOWER, SPACE, TERMINAL, UPPER
-from datassay.corpus.words import hash_of, mix
+from datassay.corpus.words import FNV_START, fnv_step, mix
 from datassay.filters.interning import Interner, number_keys
 
 LINE_COUNTS = np.dtype(
@@ -51,6 +51,7 @@ C4_VARIANTS = {
 }
 """(words of a line at least, whether ' ends a line, whether words are counted without citations, whether lines must
 end in punctuation): the paper and the reference code, then datatrove's code, each with and without the last rule."""
+C4_MAX_MIN_WORDS = max(variant[0] for variant in C4_VARIANTS.values())
 C4_MAX_WORD_CHARS = 1000
 
 LOREM_IPSUM, JAVASCRIPT, POLICY = 1, 2, 4
@@ -106,6 +107,7 @@ def new_room(n_chars: int) -> Room:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def count_lines(
+    text: NDArray[np.uint8],
     codes: NDArray[np.int32],
     kinds: NDArray[np.uint16],
     table: Interner,
@@ -113,7 +115,11 @@ def count_lines(
     out: Any,
     c4: NDArray[np.int64],
 ) -> None:
-    """Count into `out`, a record of LINE_COUNTS, and `c4`, (variants, C4_COUNTS), what the module's tables name."""
+    """Count into `out`, a record of LINE_COUNTS, and `c4`, (variants, C4_COUNTS), what the module's tables name.
+
+    text: the document in UTF-8; codes, kinds: decoded, see `unicode.decode`
+    """
+    may_hold_phrases, may_hold_brackets = _may_hold_phrases(text), _has_brackets(text)
     end = len(codes)
     n_lines, n_paragraphs, is_in_paragraph = 0, 0, False
     start = 0
@@ -125,7 +131,7 @@ def count_lines(
         if first == last:
             is_in_paragraph = False
             continue
-        key = hash_of(codes, first, last)
+        key = _line_hash(codes, first, last)
         room.line_keys[n_lines] = key
         room.line_chars[n_lines] = last - first
         n_lines += 1
@@ -137,7 +143,11 @@ def count_lines(
         room.paragraph_keys[n_paragraphs - 1] = mix(room.paragraph_keys[n_paragraphs - 1] + key)
         room.paragraph_chars[n_paragraphs - 1] += last - first + 1
         out.line_chars += last - first
-        _count_line(codes, kinds, first, last, out, c4)
+        n_sentences = sentence_count(codes, kinds, first, last)
+        phrases = _phrases(codes, first, last) if may_hold_phrases else 0
+        _count_line(codes, kinds, first, last, n_sentences, phrases, out)
+        has_brackets = may_hold_brackets and _has_brackets(codes[first:last])
+        _count_c4_line(codes, kinds, first, last, n_sentences, phrases, has_brackets, c4)
     out.line_count = n_lines
     out.duplicate_line_count, out.duplicate_line_chars = _duplicates(
         room.line_keys[:n_lines], room.line_chars, table, room.numbers
@@ -164,6 +174,20 @@ def _duplicates(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
+def _line_hash(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
+    """64-bit hash of a line. Four chains of FNV-1a steps run side by side, since each waits for its multiplication."""
+    a, b, c, d = FNV_START, mix(FNV_START), np.uint64(end - start), np.uint64(0)
+    i = start
+    while i + 4 <= end:
+        a, b = fnv_step(a, codes[i]), fnv_step(b, codes[i + 1])
+        c, d = fnv_step(c, codes[i + 2]), fnv_step(d, codes[i + 3])
+        i += 4
+    for j in range(i, end):
+        a = fnv_step(a, codes[j])
+    return mix(a + mix(b + mix(c + mix(d))))  # type: ignore[no-any-return]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _line_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int) -> int:
     for i in range(start, len(codes)):
         if kinds[i] & BREAK and not (codes[i] == 0x0D and i + 1 < len(codes) and codes[i + 1] == 0x0A):
@@ -182,11 +206,9 @@ def _strip(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int]:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _count_line(
-    codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, out: Any, c4: NDArray[np.int64]
+    codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, n_sentences: int, phrases: int, out: Any
 ) -> None:
     """Count one line, codes[start:end], white space at its ends taken off."""
-    n_sentences = sentence_count(codes, kinds, start, end)
-    phrases = _phrases(codes, start, end)
     out.sentence_count += n_sentences
     out.bullet_line_count += codes[start] == 0x2022 or codes[start] == 0x2D  # • -
     out.ellipsis_line_count += _ends_in_ellipsis(codes, start, end)
@@ -196,7 +218,6 @@ def _count_line(
     out.lorem_ipsum_line_count += bool(phrases & LOREM_IPSUM)
     out.javascript_line_count += bool(phrases & JAVASCRIPT)
     out.policy_line_count += bool(phrases & POLICY)
-    _count_c4_line(codes, kinds, start, end, n_sentences, phrases, c4)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -222,11 +243,13 @@ def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: i
     """
     n, has_content, i = 0, False, start
     while i < end:
-        kind = kinds[i]
-        if not kind & TERMINAL:
-            has_content = has_content or bool(kind & (LETTER | DIGIT))
+        flags = np.uint16(0)
+        while i < end and not kinds[i] & TERMINAL:
+            flags |= kinds[i]
             i += 1
-            continue
+        has_content |= flags & (LETTER | DIGIT) != 0
+        if i == end:
+            break
         after = i + 1
         while after < end and (kinds[after] & (TERMINAL | CLOSING) or codes[after] == 0x5B):
             next_after = _citation_end(codes, kinds, after, end) if codes[after] == 0x5B else after + 1
@@ -255,6 +278,32 @@ def _ends_sentence(
     while kinds[after] & SPACE:  # a line ends in no white space
         after += 1
     return not kinds[after] & LOWER
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _may_hold_phrases(text: NDArray[np.uint8]) -> bool:
+    """Whether a text holds four letters of one of the PHRASES, which few do: without a branch, 32 places at once."""
+    if len(text) < 4:
+        return False
+    found = False
+    first, second, third, fourth = text[:-3], text[1:-2], text[2:-1], text[3:]
+    for i in range(len(fourth)):
+        a, b, c, d = first[i] | 0x20, second[i] | 0x20, third[i] | 0x20, fourth[i] | 0x20
+        found |= (a == 0x69) & (b == 0x70) & (c == 0x73) & (d == 0x75)  # ipsu
+        found |= (a == 0x6A) & (b == 0x61) & (c == 0x76) & (d == 0x61)  # java
+        found |= (a == 0x65) & (b == 0x72) & (c == 0x6D) & (d == 0x73)  # erms
+        found |= (a == 0x76) & (b == 0x61) & (c == 0x63) & (d == 0x79)  # vacy
+        found |= (a == 0x63) & (b == 0x6F) & (c == 0x6F) & (d == 0x6B)  # cook
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _has_brackets(codes: NDArray[np.int32] | NDArray[np.uint8]) -> bool:
+    """Whether a [ or { comes; no loop ends early, so that many characters are compared at once."""
+    found = False
+    for i in range(len(codes)):
+        found |= (codes[i] | 0x20) == 0x7B
+    return found
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -306,15 +355,59 @@ def _count_c4_line(
     end: int,
     n_sentences: int,
     phrases: int,
+    has_brackets: bool,
     c4: NDArray[np.int64],
 ) -> None:
     """Count one line for each variant whose line rules keep it. Words are what white space separates.
 
     The order of the rules is that of the reference code, and decides which lines can remove a page.
     """
-    n_words, longest, run = 0, 0, 0  # of the line as it is
-    n_left_words, left_run = 0, 0  # of the line without its citations
-    n_left, last, second, third = 0, 0, 0, 0  # characters that are left, and the last three of them
+    if has_brackets or end - start > C4_MAX_WORD_CHARS:
+        n_words, longest, left = _read_c4_line(codes, kinds, start, end)
+        if longest > C4_MAX_WORD_CHARS:
+            return
+    else:  # nothing to leave out, and no more words to count than matter
+        n_words = _word_count(kinds, start, end, C4_MAX_MIN_WORDS)
+        third = np.int64(codes[end - 3]) if end - start >= 3 else 0
+        second = np.int64(codes[end - 2]) if end - start >= 2 else 0
+        left = Left(n_words, end - start, np.int64(codes[end - 1]), second, third, False)
+    last, full_stop = left.last, 0x2E
+    has_ellipsis = last == full_stop and left.second == full_stop and left.third == full_stop
+    has_end = not has_ellipsis and (last == full_stop or last == 0x3F or last == 0x21 or last == 0x22)
+    for v in range(len(c4)):
+        words = left.n_words if _C4_WITHOUT_CITATIONS[v] else n_words
+        if words < _C4_MIN_WORDS[v]:
+            continue
+        if _C4_NEEDS_END[v] and not (has_end or (_C4_APOSTROPHE_ENDS[v] and last == 0x27)):
+            continue
+        c4[v, 3] += bool(phrases & LOREM_IPSUM)
+        if phrases & JAVASCRIPT:
+            continue
+        c4[v, 4] += left.has_curly_bracket
+        if phrases & POLICY:
+            continue
+        c4[v, 0] += 1
+        c4[v, 1] += n_sentences
+        c4[v, 2] += left.n_chars + (c4[v, 0] > 1)
+
+
+class Left(NamedTuple):
+    """What C4 leaves of a line without its citations."""
+
+    n_words: int
+    n_chars: int
+    last: int | np.int64
+    second: int | np.int64  # character from the end, 0 if there is none
+    third: int | np.int64
+    has_curly_bracket: bool
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int, Left]:
+    """Words of the line codes[start:end], characters of the longest one, and what is left without citations."""
+    n_words, longest, run = 0, 0, 0
+    n_left_words, left_run = 0, 0
+    n_left, last, second, third = 0, 0, 0, 0
     has_curly_bracket = False
     citation = start
     for i in range(start, end):
@@ -331,22 +424,15 @@ def _count_c4_line(
         n_left += 1
         third, second, last = second, last, code
         has_curly_bracket |= code == 0x7B
-    if longest > C4_MAX_WORD_CHARS:
-        return
-    has_ellipsis = last == 0x2E and second == 0x2E and third == 0x2E
-    has_end = not has_ellipsis and (last == 0x2E or last == 0x3F or last == 0x21 or last == 0x22)
-    for v in range(len(c4)):
-        words = n_left_words if _C4_WITHOUT_CITATIONS[v] else n_words
-        if words < _C4_MIN_WORDS[v]:
-            continue
-        if _C4_NEEDS_END[v] and not (has_end or (_C4_APOSTROPHE_ENDS[v] and last == 0x27)):
-            continue
-        c4[v, 3] += bool(phrases & LOREM_IPSUM)
-        if phrases & JAVASCRIPT:
-            continue
-        c4[v, 4] += has_curly_bracket
-        if phrases & POLICY:
-            continue
-        c4[v, 0] += 1
-        c4[v, 1] += n_sentences
-        c4[v, 2] += n_left + (c4[v, 0] > 1)
+    return n_words, longest, Left(n_left_words, n_left, last, second, third, has_curly_bracket)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _word_count(kinds: NDArray[np.uint16], start: int, end: int, most: int) -> int:
+    """Words of a line that neither begins nor ends in white space, which separates them; at most `most`."""
+    n = 1
+    for i in range(start, end):
+        n += (kinds[i] & SPACE != 0) & (kinds[i + 1] & SPACE == 0)
+        if n == most:
+            break
+    return n

@@ -60,10 +60,8 @@ def ngram_chars(
     out[:] = 0
     n_left = 0
     for i in range(len(tokens)):
-        if token_counts[tokens[i]] > 1:
-            positions[n_left] = i
-            grams[n_left] = tokens[i]
-            n_left += 1
+        positions[n_left], grams[n_left] = i, tokens[i]
+        n_left += token_counts[tokens[i]] > 1  # no branch, which would be guessed wrong too often
     for n in range(MIN_N, MAX_N + 1):
         n_left = _extend(tokens, n, positions[:n_left], grams[:n_left], table, room.keys)
         if n_left == 0:
@@ -78,7 +76,7 @@ def ngram_chars(
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _extend(
     tokens: NDArray[np.int32],
-    n: int,
+    length: int,
     positions: NDArray[np.int32],
     grams: NDArray[np.int32],
     table: Interner,
@@ -86,24 +84,21 @@ def _extend(
 ) -> int:
     """Keep, at the head of `positions` and in order, those where an n-gram repeats, and return how many they are.
 
+    length:    n
     positions: where (n - 1)-grams repeat
     grams:     the number of the gram at each position: of the (n - 1)-gram, and of the n-gram when this returns
     """
-    n_extended = 0
+    n = 0
     for k in range(len(positions) - 1):
         i = positions[k]
-        if positions[k + 1] == i + 1 and i + n <= len(tokens):
-            keys[n_extended] = np.uint64(grams[k]) << np.uint64(32) | np.uint64(tokens[i + n - 1])
-            positions[n_extended] = i
-            n_extended += 1
-    number_keys(table, keys[:n_extended], grams)
-    counts = table.counts
-    n_kept = 0
-    for k in range(n_extended):
-        if counts[grams[k]] > 1:
-            positions[n_kept] = positions[k]
-            grams[n_kept] = grams[k]
-            n_kept += 1
+        is_followed = positions[k + 1] == i + 1  # then i + n is not beyond the end
+        keys[n], positions[n] = np.uint64(grams[k]) << np.uint64(32) | np.uint64(tokens[i + length - 1]), i
+        n += is_followed
+    number_keys(table, keys[:n], grams)  # to drop keys that come once before, by a filter of bits, took longer
+    counts, n_kept = table.counts, 0
+    for k in range(n):
+        positions[n_kept], grams[n_kept] = positions[k], grams[k]
+        n_kept += counts[grams[k]] > 1
     return n_kept
 
 
@@ -118,16 +113,16 @@ def _top_chars(
     gram_chars: NDArray[np.int64],
 ) -> int:
     """Characters of all occurrences of the n-gram that comes most often; of several, of the one with the most."""
+    most = 0
     for gram in grams:
         gram_chars[gram] = 0
-    most, top = 0, 0
+        most = max(most, counts[gram])
+    top = 0
     for k in range(len(positions)):
         i, gram = positions[k], grams[k]
-        space_before = (spaced_chars[i + 1] - spaced_chars[i]) - (chars[i + 1] - chars[i])
-        gram_chars[gram] += spaced_chars[i + n] - spaced_chars[i] - space_before
-        if counts[gram] > most:
-            most, top = counts[gram], gram_chars[gram]
-        elif counts[gram] == most:
+        if counts[gram] == most:
+            space_before = (spaced_chars[i + 1] - spaced_chars[i]) - (chars[i + 1] - chars[i])
+            gram_chars[gram] += spaced_chars[i + n] - spaced_chars[i] - space_before
             top = max(top, gram_chars[gram])
     return top
 

@@ -116,7 +116,7 @@ def load_function(path: Path, name: str) -> Callable[[pa.Array], Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
+    except (Exception, SystemExit) as error:  # whatever the user's file raises
         raise RecipeError(f"{path}: cannot be loaded: {type(error).__name__}: {error}") from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -133,7 +133,7 @@ def _computed(inputs: Inputs, settings: UserSignalSettings) -> Iterator[tuple[pa
     for batch in read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=BATCH_ROWS):
         try:
             values = function(batch["text"])
-        except Exception as error:  # whatever the user's function raises
+        except (Exception, SystemExit) as error:  # whatever the user's function raises
             raise RecipeError(f"{where} failed on {len(batch)} texts: {type(error).__name__}: {error}") from error
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()

@@ -8,11 +8,9 @@ process with many threads (1.2 to 1.4 times, measured).
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -162,11 +160,13 @@ def run_ablation(
 
 def plan_tasks(plan: Plan, data: AblationData, settings: TrainSettings, *, folder: Path) -> list[Task]:
     """One task for each run of the plan, in its order."""
+    from datassay.model.runtime import machine
+
     contents = [
         VERSION,
         [file_hash(path) for path in data.tokens],
         {domain: [file_hash(path) for path in paths] for domain, paths in sorted(data.validation.items())},
-        {"torch": version("torch"), "machine": platform.machine()},
+        machine(settings.precision),
     ]
     tasks = []
     for seed, row in plan.runs:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from datassay.corpus.errors import RecipeError
-from datassay.model.statistics import ALPHA, Comparison, smallest_detectable, standard_error
+from datassay.model.statistics import ALPHA, Comparison, distinct_pairs, smallest_detectable, standard_error
 
 MIN_SEEDS = 2
 DEFAULT_SEEDS = 3
@@ -162,7 +162,9 @@ def make_plan(
     n_runs = n_distinct * len(seeds)
     seconds_per_run = cost.seconds(n_tokens // tokens_per_step)
     df = (n_distinct - 1) * (len(seeds) - 1)
-    alpha = ALPHA / len(make_comparisons([row.variant for row in rows]))
+    trained = {row.variant.name: row.same_as or row.variant.name for row in rows}
+    comparisons = make_comparisons([row.variant for row in rows])
+    alpha = ALPHA / len(distinct_pairs((trained[c.variant], trained[c.versus]) for c in comparisons))
     return Plan(
         rows=rows,
         seeds=tuple(seeds),

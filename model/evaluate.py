@@ -17,7 +17,7 @@ from datassay.model.runtime import autocast
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model needed for each document; arrays, so that intervals can be drawn over documents."""
+    """What a model needed for each document, so that intervals can be drawn over documents."""
 
     document_ids: tuple[str, ...]
     nats: NDArray[np.float64]
@@ -38,16 +38,6 @@ class Evaluation:
         """Comparable between models of the same tokenizer only; NaN without tokens."""
         n_tokens = int(self.n_tokens.sum())
         return float(self.nats.sum()) / n_tokens if n_tokens else math.nan
-
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Evaluation:
-        """The evaluation of some documents, by index or mask."""
-        ids = tuple(np.array(self.document_ids, object)[rows])
-        return Evaluation(ids, self.nats[rows], self.n_bytes[rows], self.n_tokens[rows])
-
-    def by_domain(self, domains: Sequence[str]) -> dict[str, Evaluation]:
-        """The documents of each domain; domains[i] is that of document i. In alphabetical order."""
-        names = np.array(domains, object)
-        return {name: self.select(names == name) for name in sorted(set(domains))}
 
 
 @torch.no_grad()

@@ -149,12 +149,6 @@ class GPT(nn.Module):
         """Parameters, embeddings included."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    @property
-    def n_params_without_embeddings(self) -> int:
-        """Parameters of the blocks and the last norm."""
-        embeddings = self.token_embedding.weight.numel() + self.position_embedding.weight.numel()
-        return self.n_params - embeddings
-
     def flops_per_token(self, seq_len: int) -> float:
         """FLOPs of a training step per token: 6 for each weight that multiplies, and attention's.
 

@@ -62,8 +62,23 @@ def has_bfloat16(device: torch.device) -> bool:
     )
 
 
+def number_type(device: torch.device, precision: str) -> torch.dtype:
+    """What is multiplied in: `auto` is bfloat16 where it is native; else `bfloat16` or `float32` as it says."""
+    is_bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    return torch.bfloat16 if is_bfloat16 else torch.float32
+
+
 def autocast(device: torch.device, *, precision: str = "auto") -> AbstractContextManager[object]:
-    """Multiply in bfloat16 inside the block: `auto` (where it is native), `bfloat16` or `float32`."""
-    if precision == "bfloat16" or (precision == "auto" and has_bfloat16(device)):
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
+    """Multiply in `number_type` inside the block."""
+    dtype = number_type(device, precision)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def machine(precision: str) -> dict[str, str]:
+    """What the bits of a training depend on beside its settings and data, for keys."""
+    device = best_device()
+    return {
+        "torch": torch.__version__,
+        "processor": platform.machine() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "numbers": str(number_type(device, precision)),
+    }

@@ -269,7 +269,7 @@ def analyse(
     copies = same_as or {}
     variants = tuple(dict.fromkeys(score.variant for score in scores))
     trained = {c: (copies.get(c.variant, c.variant), copies.get(c.versus, c.versus)) for c in comparisons}
-    n_tests = len(_family(trained.values()))
+    n_tests = len(distinct_pairs(trained.values()))
     seeds = _common_seeds(scores, variants)
     domains = tuple(sorted({score.domain for score in scores}))
     if target is not None and target not in domains:
@@ -348,7 +348,7 @@ def _contrasts(
     from scipy.stats import t
 
     row = {variant: i for i, variant in enumerate(variants)}
-    family = _family(comparisons.values())
+    family = distinct_pairs(comparisons.values())
     sd, df = residual(bpb)
     se = standard_error(sd, bpb.shape[1])
     half_width = float(t.ppf(0.975, df)) * se
@@ -387,7 +387,7 @@ def _contrasts(
     return contrasts
 
 
-def _family(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def distinct_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The different pairs of two different variants: what Holm's procedure corrects for."""
     return list(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
 

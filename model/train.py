@@ -22,7 +22,7 @@ from datassay.corpus.store import read_json, write_json
 from datassay.model.data import TokenStream
 from datassay.model.gpt import GPT, PRESETS, GPTConfig, preset
 from datassay.model.optimizers import OPTIMIZERS, SCHEDULES, learning_rate, set_learning_rate
-from datassay.model.runtime import autocast, best_device, deterministic, keep_memory
+from datassay.model.runtime import autocast, best_device, deterministic, keep_memory, machine
 
 LOG_EVERY = 10
 """Steps between two log entries; reading the loss more often would make a GPU wait."""
@@ -154,8 +154,9 @@ class Run:
     @property
     def key(self) -> str:
         """Names what a checkpoint can be continued by: bit-identical results need all of it."""
-        device = f"{self.device.type} {torch.__version__}"
-        return settings_key(self.settings.model_dump(mode="json"), self.stream.content, device)
+        return settings_key(
+            self.settings.model_dump(mode="json"), self.stream.content, machine(self.settings.precision)
+        )
 
 
 def train(

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from datassay.cli.run_folder import RunFolder
@@ -147,23 +148,29 @@ def histograms(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]
                 limits.setdefault(signal, []).extend(
                     float(x) for x in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e\d+)?", row.limit)
                 )
-    shown = list(limits)[:N_SIGNALS]
-    return [_histogram(connection, signal, tuple(sorted(set(limits[signal])))) for signal in shown]
+    found = (_histogram(connection, signal, tuple(sorted(set(limits[signal])))) for signal in limits)
+    return list(islice((histogram for histogram in found if histogram is not None), N_SIGNALS))
 
 
-def _histogram(connection: duckdb.DuckDBPyConnection, signal: str, limits: tuple[float, ...]) -> Histogram:
+def _histogram(connection: duckdb.DuckDBPyConnection, signal: str, limits: tuple[float, ...]) -> Histogram | None:
+    """None for a signal that has no finite value, as one of the user's may."""
     low, high, n = _one(
         connection,
-        f"SELECT min({signal}), quantile_disc({signal}, 0.995), count(*) FROM signals JOIN judged USING (id)",
+        f"""
+        SELECT min("{signal}") FILTER (is_finite), quantile_disc("{signal}", 0.995) FILTER (is_finite), count(*)
+        FROM (SELECT *, isfinite("{signal}"::DOUBLE) AS is_finite FROM signals) JOIN judged USING (id)
+        """,
     )
+    if low is None:
+        return None
     inside = [limit for limit in limits if limit <= 2 * high]
     high = max([high, *inside])
     width = (high - low) / N_BINS or 1.0
     counted = connection.execute(
         f"""
-        SELECT least(floor(({signal} - $low) / $width), {N_BINS - 1})::INT AS bin,
+        SELECT least(floor(("{signal}" - $low) / $width), {N_BINS - 1})::INT AS bin,
                count(*) FILTER (keep), count(*) FILTER (NOT keep)
-        FROM signals JOIN judged USING (id) WHERE {signal} <= $high GROUP BY 1 ORDER BY 1
+        FROM signals JOIN judged USING (id) WHERE "{signal}" BETWEEN $low AND $high GROUP BY 1 ORDER BY 1
         """,
         {"low": low, "width": width, "high": high},
     ).fetchall()

@@ -63,7 +63,7 @@ def read_worth(run: RunFolder) -> Worth | None:
     return Worth(
         analysis=analysis,
         headline=tuple(headline(analysis)),
-        method=_method(analysis, plan),
+        method=_method(analysis, plan, run.manifest["recipe"]["ablate"]["tokenizer"]),
         domains=domains,
         rows=tuple(_rows(analysis.contrasts, domains)),
         variants=tuple(_variants(analysis, plan, domains)),
@@ -111,10 +111,11 @@ def _says(contrast: Contrast) -> str:
             return f"is not measurable at this budget: {contrast.difference:+.4f} {interval}"
 
 
-def _method(analysis: Analysis, plan: Mapping[str, Any]) -> str:
+def _method(analysis: Analysis, plan: Mapping[str, Any], tokenizer: str) -> str:
+    training = ", trained on equal bytes of every variant" if tokenizer.startswith("train:") else ""
     return (
         f"{len(analysis.seeds)} seeds of each variant, paired; {plan['n_tokens']:,} training tokens a run, the same "
-        "for all; one tokenizer, trained on equal bytes of every variant; intervals from the residual pooled over "
+        f"for all; one tokenizer{training}; intervals from the residual pooled over "
         "variants; verdicts after Holm's correction within a domain."
     )
 

@@ -52,7 +52,7 @@ def file_format(file: BinaryIO, name: str) -> Format:
     if known is None:
         raise InputError(
             f"{name}: unknown format; it should be one of {', '.join(SUFFIXES)}, each but .parquet and .arrow also "
-            f"with {' or '.join(COMPRESSIONS)}"
+            f'with {" or ".join(COMPRESSIONS)}; a pattern such as "folder/*.txt" leaves other files out'
         )
     if known in ("parquet", "arrow"):
         _check_columnar(name, known=known, found=found, codec=codec)

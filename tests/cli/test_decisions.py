@@ -14,7 +14,7 @@ import pytest
 
 from datassay.cli.decisions import DecideSettings, decide, keep
 from datassay.corpus.engine import InlineEngine, Inputs, Task, TaskFunction
-from datassay.corpus.hashing import uniform
+from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.split import SPLIT
 from datassay.corpus.store import Done, parquet_shard
 from datassay.dedup.exact import PAIR
@@ -26,7 +26,6 @@ CARRY = [
     pa.field("n_chars", pa.int64()),
     pa.field("n_bytes", pa.int64()),
     pa.field("date", pa.string()),
-    pa.field("source", pa.string()),
 ]
 VERDICTS = pa.schema([*VERDICT, *CARRY])
 DEDUP = DedupSettings()
@@ -45,7 +44,7 @@ class Doc:
     @property
     def verdict(self) -> dict[str, Any]:
         reasons = [{"rule": rule, "value": 1.0, "limit": f"{rule} > 3"} for rule in self.fails]
-        known = {"n_chars": 100, "n_bytes": 100, "date": None, "source": "input", **self.more}
+        known = {"n_chars": 100, "n_bytes": 100, "date": None, **self.more}
         return {"id": self.id, "keep": not reasons, "reasons": reasons, "quality": self.quality, **known}
 
 
@@ -142,16 +141,16 @@ def test_quality_cuts_before_duplicates_are_chosen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("keep_by", "stays"),
-    [(("quality",), "a"), (("length",), "b"), (("date",), "c"), (("source",), "d"), ((), "a")],
+    [(("quality",), "a"), (("length",), "b"), (("date",), "c"), ((), "a")],
 )
 def test_which_copy_stays(tmp_path: Path, keep_by: tuple[str, ...], stays: str) -> None:
     docs = [
         Doc("a", 0.9, more={"date": "2022"}),
         Doc("b", 0.5, more={"n_chars": 500, "date": "2023"}),
         Doc("c", None, more={"date": "2021-01-05"}),
-        Doc("d", 0.1, more={"source": "books"}),
+        Doc("d", 0.1),
     ]
-    settings = DecideSettings(dedup=DedupSettings(keep_by=keep_by, source_priority=("books",)))  # type: ignore[arg-type]
+    settings = DecideSettings(dedup=DedupSettings(keep_by=keep_by))  # type: ignore[arg-type]
     rows, _ = run(tmp_path, decide, [docs], settings, [("a", "b"), ("b", "c"), ("c", "d")])
     assert kept(rows) == [stays]
 
@@ -178,7 +177,7 @@ def test_cut_off_keeps_so_many(tmp_path: Path, quality: str, n_kept: int) -> Non
 def test_equal_scores_are_cut_at_the_exact_count_by_hash(tmp_path: Path) -> None:
     docs = [Doc(f"d{i}", 0.5) for i in range(20)]
     rows, _ = run(tmp_path, decide, [docs[:7], docs[7:]], DecideSettings(quality="top 25%", seed=4))
-    chance = dict(zip([doc.id for doc in docs], uniform(4, [doc.id for doc in docs]), strict=True))
+    chance = dict(zip([doc.id for doc in docs], uniform(seed_of("cutoff", 4), [doc.id for doc in docs]), strict=True))
     assert sorted(kept(rows)) == sorted(sorted(chance, key=chance.__getitem__)[:5])
 
 
@@ -205,7 +204,7 @@ def test_pareto_draws_by_hash_of_id(tmp_path: Path) -> None:
     docs = [Doc(f"d{i}", i / 200) for i in range(201)]
     rows, _ = run(tmp_path / "a", decide, [docs], DecideSettings(quality="pareto 9", seed=1))
     again, _ = run(tmp_path / "b", decide, [docs[100:][::-1], docs[:100]], DecideSettings(quality="pareto 9", seed=1))
-    chance = uniform(1, [doc.id for doc in docs])
+    chance = uniform(seed_of("cutoff", 1), [doc.id for doc in docs])
     expected = [doc.id for doc, draw in zip(docs, chance, strict=True) if draw < (2 - (doc.quality or 0)) ** -9]
     assert kept(rows) == expected
     assert sorted(kept(again)) == sorted(expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,14 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--set", "quality.model=gone.bin"], 6, "gone.bin"),
         (["--set", "tokenize.tokenizer=gone.json"], 6, "gone.json"),
         (["--set", "tokenize.tokenizer=train:many"], 2, "train:many"),
+        (["--set", "language.model=gone.bin"], 6, "gone.bin"),
+        (["--set", "ablate.tokenizer=gone.json"], 6, "gone.json"),
+        (["--set", "signals=[{name = 'mine', function = 'gone.py:f'}]"], 2, "signal 'mine': "),
+        (
+            ["--set", "ablate.without_domains=['boks']", "--set", "ablate.validation={books='b'}"],
+            2,
+            "'boks' is no domain",
+        ),
         (["--set", "tokenize.tokenizer=train:256"], 2, "257"),
     ],
 )
@@ -64,6 +73,20 @@ def test_mistakes_end_with_their_status(
     errors = capsys.readouterr().err
     assert expected in errors
     assert errors.splitlines()[-1].startswith("datassay: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["quality.model=gone.bin", "tokenize.tokenizer=gone.json", "signals=[{name = 'x', join = 'gone.parquet'}]"],
+)
+def test_files_that_the_recipe_names_are_looked_up_before_anything_runs(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    """A stage that needs them may come hours later."""
+    assert call(monkeypatch, "recipes", "check", str(recipe), "--set", change) != 0
+    assert call(monkeypatch, "run", str(recipe), "--workers", "0", "--set", change) != 0
+    assert capsys.readouterr().err.count("gone") >= 2
+    assert not Path("runs").exists()
 
 
 def test_usage_errors_have_status_2(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +138,39 @@ def test_an_empty_corpus_is_no_crash(
     )
     assert call(monkeypatch, "run", str(recipe), "--workers", "0", "--until", "tokens") == 0
     assert "documents 0" in capsys.readouterr().err
+
+
+def test_a_target_without_validation_text_is_named_before_anything_is_trained(
+    tiny: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    shutil.copytree(finished, tmp_path / "run")
+    changes = ("--set", "ablate.validation=books.jsonl", "--set", "ablate.target=web")
+    assert call(monkeypatch, "ablate", str(tiny / "recipe.toml"), "-o", str(tmp_path / "run"), *changes) == 2
+    assert "ablate.target: no validation text of 'web', only of " in capsys.readouterr().err
+    assert not list((tmp_path / "run").glob("ablation-*"))
+
+
+def test_nothing_to_train_on_is_named_with_its_reason(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All documents are copies of one, so that holding one out takes all."""
+    pytest.importorskip("torch")
+    Path("rows.jsonl").write_text(ROW * 50)
+    recipe.write_text(recipe.read_text() + '[ablate]\ntokenizer = "train:300"\n')
+    assert call(monkeypatch, "run", str(recipe), "--workers", "0", "--set", "split.share=0.2") == 2
+    assert "variant 'raw' keeps no document: all are held out" in capsys.readouterr().err
+
+
+def test_validation_files_inside_the_input_are_refused(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recipe.parent / "data" / "validation" / "books"
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text('{"text": "A book."}')
+    changes = ("--set", f"input.paths=['{recipe.parent}/data']", "--set", f"ablate.validation.books='{folder}'")
+    assert call(monkeypatch, "run", str(recipe), *changes) == 6
+    assert "validation/books/a.jsonl: named by the input" in capsys.readouterr().err
 
 
 def test_the_process_itself_ends_with_the_status(recipe: Path) -> None:

@@ -85,7 +85,8 @@ def test_generate_goes_on_with_the_prompt(
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["generate", "nowhere", "x"], 6, "nowhere"),
+        (["generate", "nowhere", "x"], 6, "nowhere: no model here"),
+        (["train", "RUN", "-o", "/dev/null/model", "--tokens", "2048"], 6, "/dev/null/model: cannot be made"),
         (["evaluate", "MODEL", "nothing.jsonl"], 6, "nothing.jsonl: no such file or folder"),
         (["generate", "MODEL", "x", "--top-p", "0"], 2, "top_p"),
         (["train", "RUN", "-o", "OUT", "--preset", "huge"], 2, "huge"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from datassay.cli.pipeline import check_recipe_rules, stages
-from datassay.cli.recipe import Recipe, find_line, json_schema, load_recipe, tomllib
+from datassay.cli.recipe import AblateSection, Recipe, find_line, json_schema, load_recipe, tomllib
 from datassay.corpus.errors import RecipeError
 
 SMALLEST = '[input]\npaths = ["pages"]\n'
@@ -81,6 +82,10 @@ def test_smallest_recipe_has_defaults_and_the_files_name(tmp_path: Path) -> None
         ),
         (SMALLEST + "[[rules]]\nname = 'x'\n", "my.toml:3: rules.0: give either `preset`, or `name` and `keep`"),
         (SMALLEST + "[[rules]]\nkeep = 'true'\n", "my.toml:3: rules.0: a rule of your own needs a `name`"),
+        (
+            SMALLEST + "[ablate]\nseq_len = 100\n",
+            "my.toml:3: ablate: batch_tokens 1024 is no multiple of seq_len 100",
+        ),
         (
             SMALLEST + "[ablate]\ntarget = 'web'\nvalidation = { books = 'b.jsonl' }\n",
             "my.toml:3: ablate: target 'web' is no domain of validation: books",
@@ -212,6 +217,12 @@ def test_the_sample_recipe_takes_every_step() -> None:
     assert recipe.steps == ("language", "rules", "quality", "dedup")
     check_recipe_rules(recipe, SAMPLE)
     assert [stage.name for stage in stages(recipe)][:2] == ["extract", "clean"]
+
+
+def test_the_ablation_knows_every_optimizer() -> None:
+    from datassay.model.optimizers import OPTIMIZERS
+
+    assert get_args(AblateSection.model_fields["optimizer"].annotation) == tuple(OPTIMIZERS)
 
 
 def test_line_of_a_key() -> None:

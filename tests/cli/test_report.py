@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from datassay.cli.report import facts
@@ -55,6 +56,22 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._id:
             self.figures[self._id] = json.loads(data)
+
+
+def test_what_is_not_finite_is_in_no_histogram() -> None:
+    """A signal of the user's own may be null everywhere, or have infinite values."""
+    connection = duckdb.connect()
+    connection.execute(
+        """
+        CREATE TABLE signals AS SELECT i::VARCHAR AS id, NULL::DOUBLE AS nothing,
+            CASE i WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN '-inf'::DOUBLE ELSE i END AS some FROM range(10) numbers(i);
+        CREATE TABLE judged AS SELECT id, true AS keep FROM signals
+        """
+    )
+    rows = [facts.RuleRow("a", "nothing >= 1", 10, 10), facts.RuleRow("b", "some >= 3", 3, 3)]
+    (found,) = facts.histograms(connection, rows)
+    assert (found.signal, found.limits, found.bars[0].low, found.bars[-1].high) == ("some", (3.0,), 2.0, 9.0)
+    assert (sum(bar.kept for bar in found.bars), found.n_outside) == (8, 2)
 
 
 def test_the_report_is_one_file_with_all_sections(ablated: Path) -> None:

@@ -55,6 +55,13 @@ def test_why_shows_every_document_of_a_url(run: RunFolder) -> None:
     assert explain(run, "https://rows.example.org/all").count("\ndecision   ") == 9
 
 
+def test_why_of_a_url_with_many_documents_ends(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datassay.cli.why.MAX_DOCUMENTS", 2)
+    text = explain(run, "https://rows.example.org/all")
+    assert text.count("\ndecision   ") == 2
+    assert len(text.partition("\n\nand 7 more documents of this URL\n")[2].split()) == 7
+
+
 def test_why_of_a_dropped_document_has_every_reason(run: RunFolder) -> None:
     text = explain(run, "https://spam.example.com/c")  # numbers, hardly a word
     assert "\ndecision   dropped\n" in text
@@ -138,6 +145,12 @@ def test_query_as_a_table(run: RunFolder) -> None:
 def test_query_as_csv(run: RunFolder) -> None:
     found = answer(run, """SELECT 'a, "b"' AS x, 1.5 AS y, NULL AS z""", as_csv=True)
     assert list(csv.reader(io.StringIO(found))) == [["x", "y", "z"], ['a, "b"', "1.5", ""]]
+
+
+@pytest.mark.parametrize("sql", ["", " ;", "-- nothing"])
+def test_no_sql_is_a_mistake(run: RunFolder, sql: str) -> None:
+    with pytest.raises(RecipeError, match="no statement"):
+        answer(run, sql)
 
 
 def test_wrong_sql_lists_the_views(run: RunFolder, begun: RunFolder) -> None:

@@ -162,6 +162,18 @@ def test_damaged_shard_is_a_store_error_that_says_what_to_do(tmp_path: Path) -> 
         list(read_batches([tmp_path / "gone.parquet"]))
 
 
+def test_damage_in_what_is_read_is_not_blamed_on_what_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.parquet", tmp_path / "y.parquet"
+    with parquet_shard(source, NUMBERS) as shard:
+        shard.write(numbers(100_000))
+    whole = source.read_bytes()
+    source.write_bytes(whole[:4] + bytes(60) + whole[64:])  # the header of a page, not the footer
+    with pytest.raises(StoreError, match=r"x\.parquet: not a readable"), parquet_shard(target, NUMBERS) as shard:
+        for batch in read_batches([source]):
+            shard.write(batch)
+    assert not target.exists()
+
+
 def test_done_record_says_what_was_written(tmp_path: Path) -> None:
     done = commit(tmp_path)
     assert [(file.name, file.dataset, file.partition) for file in done.files] == [

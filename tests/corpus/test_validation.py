@@ -18,7 +18,7 @@ from datassay.corpus.split import HELD_OUT, SPLIT
 from datassay.corpus.store import Done, parquet_shard
 from datassay.corpus.validation import ValidationPlan, select_validation
 
-VERDICT = pa.schema([pa.field("id", pa.string()), pa.field("keep", pa.bool_())])
+VERDICT = pa.schema([pa.field("id", pa.string()), pa.field("keep", pa.bool_()), pa.field("n_bytes", pa.int64())])
 
 
 def write(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -35,7 +35,7 @@ def select(
     for i, rows in enumerate(shards):
         clean = [{"id": name, "text": text, "source": "s", "file": "f", "offset": 0} for name, _, _, text, _ in rows]
         roles = [{"id": name, "role": role, "domain": domain} for name, role, domain, _, _ in rows]
-        verdicts = [{"id": name, "keep": keep} for name, _, _, _, keep in rows]
+        verdicts = [{"id": name, "keep": keep, "n_bytes": len(text.encode())} for name, _, _, text, keep in rows]
         files["clean"].append(write(folder / f"clean-{i}", DOCUMENT, clean))
         files["split"].append(write(folder / f"split-{i}", SPLIT, roles))
         files["verdicts"].append(write(folder / f"verdicts-{i}", VERDICT, verdicts))

@@ -8,13 +8,13 @@ import pytest
 
 from datassay.dedup.clusters import choose, clusters, preference, resolve
 
-ALL = ("quality", "length", "date", "source")
+ALL = ("quality", "length", "date")
 
 
 def documents(**columns: object) -> pa.Table:
     """a, b, c… that differ in nothing but what is given."""
     n = max(len(values) for values in columns.values())  # type: ignore[arg-type]
-    equal = {"quality": [0.5] * n, "n_chars": [10] * n, "date": ["2020"] * n, "source": ["web"] * n}
+    equal = {"quality": [0.5] * n, "n_chars": [10] * n, "date": ["2020"] * n}
     return pa.table({"id": list("abcdefgh"[:n])} | equal | columns)
 
 
@@ -58,13 +58,12 @@ def test_choose_takes_the_lowest_place_of_each_component() -> None:
         ({"quality": [None, float("nan"), 0.1, 0.9]}, "dcab"),
         ({"n_chars": [5, 7, 6]}, "bca"),
         ({"date": ["2021-05-01", "2021", None, "2019-12-31"]}, "dbac"),
-        ({"source": ["web", "books", "wiki", "books"]}, "cbda"),
         ({"quality": [0.5, 0.5, 0.9], "n_chars": [1, 2, 0]}, "cba"),
         ({"date": ["2020"] * 3}, "abc"),
     ],
 )
 def test_order_of_preference(columns: dict[str, list[object]], order: str) -> None:
-    places = preference(documents(**columns), ALL, source_priority=("wiki", "books"))
+    places = preference(documents(**columns), ALL)
     assert "".join("abcdefgh"[i] for i in np.argsort(places)) == order
 
 

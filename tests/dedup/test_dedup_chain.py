@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from datassay.corpus.engine import LocalEngine
+from datassay.corpus.split import near_validation
 from datassay.corpus.stage import StageOutput
 from datassay.dedup import settings as settings_module
 from datassay.dedup.clusters import clusters
+from datassay.dedup.plan import PAIR_STAGES
 from datassay.dedup.settings import DedupSettings, MinHash
 from datassay.dedup.shingles import shingle_sets
 from datassay.dedup.verify import read_sets
@@ -109,6 +111,17 @@ def test_all_documents_alike(find_pairs: FindPairs, exact: bool) -> None:
     pairs = find_pairs(documents, settings=DedupSettings(exact=exact))
     assert pairs.num_rows == (99 if exact else 197)
     assert set(pairs["a"].to_pylist()) | set(pairs["b"].to_pylist()) == set(documents)
+
+
+@pytest.mark.parametrize("held_out", ["page0", "page5", "page9"])
+def test_no_near_copy_of_a_held_out_document_stays(run_dedup: RunDedup, held_out: str) -> None:
+    """Ten pages of one frame, which share every band: far fewer edges than pairs, and all the same none is missed."""
+    pages = {f"page{i}": f"{' '.join(prose(1, 300))} {i}" for i in range(10)}
+    finished = run_dedup(pages, {"other": " ".join(prose(2))})
+    pairs = [path for name in PAIR_STAGES for path in finished[name].paths("pairs")]
+    assert sum(pq.read_metadata(path).num_rows for path in pairs) < 10 * 9 / 2
+    is_near = near_validation(pairs, {held_out})
+    assert [name for name in [*pages, "other"] if not is_near(name)] == ["other"]
 
 
 def test_exact_duplicates_alone(find_pairs: FindPairs) -> None:

@@ -228,6 +228,51 @@ def test_fineweb_limits(signal: str, value: float, paper: list[str], code: list[
     assert failed_row(preset_rules("fineweb-code"), row) == code
 
 
+@pytest.mark.parametrize(
+    ("signal", "value", "names"),
+    [
+        ("alpha_token_fraction", 0.8, []),  # datatrove drops below 0.8 only
+        ("alpha_token_fraction", 0.79, ["alpha_tokens"]),
+        ("c4_code_any_end_sentence_count", 5, []),  # below 5 only
+        ("c4_code_any_end_sentence_count", 4, ["sentences"]),
+        ("c4_code_any_end_lorem_ipsum_count", 1, ["lorem_ipsum"]),
+        ("c4_code_any_end_curly_bracket_count", 1, ["curly_bracket"]),
+        ("c4_code_sentence_count", 0, []),  # of lines that end in punctuation, which FineWeb does not ask for
+        ("word_count", 50, []),
+        ("word_count", 49, ["word_count"]),
+        ("word_count", 100000, []),
+        ("word_count", 100001, ["word_count"]),
+        ("mean_word_length", 3.0, []),
+        ("mean_word_length", 2.99, ["mean_word_length"]),
+        ("mean_word_length", 10.0, []),
+        ("mean_word_length", 10.01, ["mean_word_length"]),
+        ("hash_ratio", 0.1, []),  # above 0.1 only, as for ellipses, bullets and their lines
+        ("hash_ratio", 0.11, ["hash_ratio"]),
+        ("ellipsis_ratio", 0.1, []),
+        ("ellipsis_ratio", 0.11, ["ellipsis_ratio"]),
+        ("bullet_line_fraction", 0.9, []),
+        ("bullet_line_fraction", 0.91, ["bullet_lines"]),
+        ("ellipsis_line_fraction", 0.3, []),
+        ("ellipsis_line_fraction", 0.31, ["ellipsis_lines"]),
+        ("stop_word_count", 2, []),
+        ("stop_word_count", 1, ["stop_words"]),
+    ],
+)
+def test_whole_fineweb_limits(signal: str, value: float, names: list[str]) -> None:
+    """At each limit of datatrove 0.10.1's filters as the script of FineWeb sets them, and one step beyond."""
+    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
+    good = {
+        "word_count": 50,
+        "mean_word_length": 3.0,
+        "alpha_token_fraction": 0.8,
+        "stop_word_count": 2,
+        "c4_code_any_end_sentence_count": 5,
+        "terminal_punctuation_line_fraction": 0.12,
+    }
+    row = pa.table({**columns, **{name: pa.array([limit]) for name, limit in {**good, signal: value}.items()}})
+    assert failed_row(preset_rules("fineweb"), row) == names
+
+
 def test_fineweb_does_not_ask_for_terminal_punctuation() -> None:
     names = [rule.name for rule in preset_rules("fineweb")]
     assert "terminal_punctuation" not in names

@@ -9,6 +9,7 @@ import pytest
 
 from datassay.corpus.errors import RecipeError
 from datassay.model.ablation_plan import (
+    REFERENCE_SD,
     Corpus,
     Cost,
     Plan,
@@ -19,6 +20,7 @@ from datassay.model.ablation_plan import (
     parse_duration,
     solve_budget,
 )
+from datassay.model.statistics import ALPHA, smallest_detectable
 
 COST = Cost(seconds_per_step=0.03, fixed_seconds=5.0)
 
@@ -54,6 +56,15 @@ def test_comparisons_are_with_the_step_against_without_it() -> None:
         ("rules", "minus", "+dedup", "-rules"),
     ]
     assert [c.kind for c in make_comparisons(make_variants(["rules"]))] == ["cumulative"]  # the total is that step
+
+
+def test_the_expected_effect_is_that_of_the_tests_that_will_be_made() -> None:
+    """raw, +s0 and +s1, of which +s1 drops nothing: one comparison of two variants is left, with 1 x 2 df."""
+    se = REFERENCE_SD * math.sqrt(2 / 3)
+    plan = plan_of([3_000_000, 2_000_000, 2_000_000], contents="abb")
+    assert plan.expected_detectable == smallest_detectable(se, 2, alpha=ALPHA)
+    plan = plan_of([3_000_000, 2_000_000, 1_000_000])  # three comparisons: both steps, and all at once
+    assert plan.expected_detectable == smallest_detectable(se, 4, alpha=ALPHA / 3)
 
 
 def test_plan_counts_runs_seconds_and_epochs() -> None:

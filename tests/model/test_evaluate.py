@@ -81,13 +81,10 @@ def test_windows_count_each_token_once(length: int, stride: int) -> None:
         assert window.begin == 0 or window.first_counted - window.begin >= 4 - stride  # context
 
 
-def test_domains_add_up() -> None:
-    result = evaluate(model(), SHARD)
-    domains = result.by_domain(["web", "web", "books", "books"])
-    assert list(domains) == ["books", "web"]
-    assert domains["web"].document_ids == ("0", "1")
-    assert sum(part.nats.sum() for part in domains.values()) == pytest.approx(result.nats.sum())
-    assert math.isnan(result.select(np.array([1])).bpb)
+def test_a_document_without_bytes_has_no_bits_per_byte() -> None:
+    result = evaluate(model(), tokenize_texts([""], TOKENIZER))
+    assert math.isnan(result.bpb)
+    assert math.isnan(result.nats_per_token)
 
 
 def test_what_does_not_fit_is_refused() -> None:
