@@ -23,6 +23,7 @@ from datassay.filters.quality import QualitySettings
 from datassay.filters.rules import Rule
 from datassay.filters.user_signals import UserSignal
 from datassay.model.ablation_plan import parse_duration
+from datassay.model.statistics import MEAN
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -233,6 +234,8 @@ class AblateSection(Section):
     @model_validator(mode="after")
     def _target_is_a_domain(self) -> AblateSection:
         domains = sorted(self.validation)
+        if MEAN in domains:
+            raise ValueError(f"a domain of validation cannot be called {MEAN!r}: that is the mean of all domains")
         if self.target and domains and "*" not in domains and self.target not in domains:
             raise ValueError(f"target {self.target!r} is no domain of validation: {', '.join(domains)}")
         for domain in self.without_domains:

@@ -52,7 +52,7 @@ def run_recipe(request: Request) -> int:
     recipe = load_recipe(request.recipe, request.changes)
     folder = request.output or Path("runs") / recipe.name
     names = [stage.name for stage in stages(recipe)]
-    if request.until is not None and request.until not in [*names, "ablate", "report"]:
+    if request.until is not None and request.until not in [*names, "ablate"]:
         raise RecipeError(f"--until {request.until}: no such stage; there are {', '.join(names)}, ablate")
     if request.until == "ablate" and recipe.ablate is None:
         raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")

@@ -233,3 +233,8 @@ def test_line_of_a_key() -> None:
     ] == [1, 3, 4, 5, 6, 8, 10]
     assert find_line(source, ["r", 1, "missing"]) == 9
     assert find_line(source, ["zzz"]) is None
+
+
+def test_no_domain_takes_the_name_of_their_mean(tmp_path: Path) -> None:
+    message = complaint(tmp_path, SMALLEST + '[ablate]\nvalidation = { mean = "val.parquet" }\n')
+    assert "a domain of validation cannot be called 'mean'" in message
