@@ -177,10 +177,6 @@ class Outputs:
         with whole_file(self._path(dataset, suffix, None)) as part:
             yield part
 
-    def scratch(self) -> Path:
-        """A path for notes between two attempts at this task; removed when it is done."""
-        return self.folder / "_scratch" / self.name
-
     def _path(self, dataset: str, suffix: str, partition: int | None) -> Path:
         below = dataset if partition is None else f"{dataset}/partition={partition:05d}"
         name = f"{below}/{self.name}{suffix}"
@@ -194,7 +190,6 @@ class Outputs:
         )
         done = Done(key, self.index, files, dict(sorted(self.counts.items())), self.is_partial)
         write_json(done_path(self.folder, self.index), done)
-        self.scratch().unlink(missing_ok=True)
         return done
 
 

@@ -201,14 +201,6 @@ def test_no_record_no_done(tmp_path: Path) -> None:
     assert read_done(done_path(tmp_path, 0)) is None
 
 
-def test_commit_removes_the_notes_between_attempts(tmp_path: Path) -> None:
-    out = Outputs(tmp_path, 3, attempt=1)
-    out.scratch().parent.mkdir()
-    out.scratch().write_text("guarded: 17")
-    out.commit("k")
-    assert not out.scratch().exists()
-
-
 def test_adopt_links_under_the_new_number(tmp_path: Path) -> None:
     old = commit(tmp_path / "old", index=2)
     new = adopt(old, tmp_path / "old", tmp_path / "new", 0)
