@@ -10,7 +10,8 @@ import orjson
 
 from datassay.cli.pipeline import Plan
 from datassay.cli.progress import Progress
-from datassay.cli.recipe import AblateSection
+from datassay.cli.sections import AblateSection
+from datassay.cli.signals import EDITS
 from datassay.corpus.errors import MissingExtraError, RecipeError
 from datassay.corpus.hashing import settings_key
 from datassay.corpus.store import read_json, write_json
@@ -47,9 +48,14 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
         raise RecipeError(f"ablate.target: no validation text of {recipe.target!r}, only of {', '.join(domains)}")
     shards = [path for i, path in enumerate(finished["ablation_tokens"].paths("tokens")) if plan.is_input(i)]
     validation = dict(zip(domains, finished["validation_tokens"].paths("tokens"), strict=True))
-    data = AblationData(tuple(shards), {domain: (path,) for domain, path in validation.items()})
+    edited = finished["edited_tokens"].paths("tokens") if "edited_tokens" in finished else []
+    data = AblationData(
+        tuple(shards),
+        {domain: (path,) for domain, path in validation.items()},
+        tuple(path for i, path in enumerate(edited) if plan.is_input(i)),
+    )
     corpora = {
-        variant: survey(data, path)
+        variant: survey(data, path, is_edited=EDITS in variant.steps)
         for variant, path in zip(plan.variants, finished["variants"].paths("kept"), strict=True)
     }
     compared = settings.model_dump(mode="json", exclude={"n_tokens", "seed"})  # more of these adds runs to the same
@@ -117,10 +123,13 @@ def _cost(folder: Path, measure: Callable[[], Cost]) -> Cost:
 
 def describe(plan: ablation_plan.Plan) -> list[str]:
     """What will be trained, what that costs and what it can show, as lines."""
-    lines = [f"  {'variant':<14} {'documents':>10} {'tokens':>13} {'epochs':>7}"]
+    width = max(14, *(len(row.variant.name) for row in plan.rows))
+    lines = [f"  {'variant':<{width}} {'documents':>10} {'tokens':>13} {'epochs':>7}"]
     for row in plan.rows:
         corpus = row.corpus
-        lines.append(f"  {row.variant.name:<14} {corpus.n_documents:>10,} {corpus.n_tokens:>13,} {row.epochs:>7.2f}")
+        lines.append(
+            f"  {row.variant.name:<{width}} {corpus.n_documents:>10,} {corpus.n_tokens:>13,} {row.epochs:>7.2f}"
+        )
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(
         f"ablation: {plan.n_runs} runs of {plan.n_tokens:,} tokens, {plan.seconds_per_run:.0f} s each, "
@@ -130,22 +139,22 @@ def describe(plan: ablation_plan.Plan) -> list[str]:
     return lines
 
 
+_SIGNS = {"total": "", "cumulative": "+", "minus": "-", "preset": "rules "}
+
+
 def verdicts(analysis: Analysis) -> list[str]:
     """Every contrast of the domain that counts, as lines."""
     domain = analysis.target or analysis.domains[0]  # the mean comes first, where there are several
     lines = [f"worth of each step, bits per byte on {domain} (below zero is better):"]
+    width = max([14, *(len(_SIGNS[contrast.kind] + contrast.step) for contrast in analysis.contrasts)])
     for contrast in analysis.contrasts:
         if contrast.domain == domain:
-            name = (
-                contrast.step
-                if contrast.kind == "total"
-                else f"{'+' if contrast.kind == 'cumulative' else '-'}{contrast.step}"
-            )
+            name = _SIGNS[contrast.kind] + contrast.step
             interval = f"[{contrast.low:+.4f}, {contrast.high:+.4f}]"
             seen = (
                 ""
                 if contrast.verdict in ("helps", "hurts")
                 else f" (would have seen {contrast.smallest_detectable:.3f})"
             )
-            lines.append(f"  {name:<14} {contrast.difference:+.4f} {interval}  {contrast.verdict}{seen}")
+            lines.append(f"  {name:<{width}} {contrast.difference:+.4f} {interval}  {contrast.verdict}{seen}")
     return lines

@@ -7,8 +7,9 @@ pass everything else. The ablation's variants are the same decision with fewer s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,21 @@ from pydantic import BaseModel
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import seed_of, uniform
-from datassay.corpus.store import Outputs
+from datassay.corpus.store import Outputs, write_json
 from datassay.dedup.clusters import resolve
 from datassay.dedup.settings import DedupSettings
-from datassay.filters.cutoff import at_least, pareto_kept, parse_cutoff, threshold
+from datassay.filters.cutoff import (
+    GROUPS,
+    GroupLimit,
+    group_limits,
+    group_reason,
+    kept_by_group,
+    limits_report,
+    parse_group_cutoffs,
+)
 from datassay.filters.decide import REASON
 
-VERSION = 2
+VERSION = 3
 
 DECISION = pa.schema(
     [
@@ -39,6 +48,8 @@ DECISION = pa.schema(
 )
 KEPT = pa.schema([pa.field("id", pa.string(), nullable=False)])
 
+EDGE = pa.schema([pa.field("a", pa.string(), nullable=False), pa.field("b", pa.string(), nullable=False)])
+
 CARRIED = ("quality", "n_chars", "n_bytes", "date")
 """Columns that verdicts carry for the cut-off and for the choice between duplicates."""
 
@@ -48,8 +59,12 @@ class DecideSettings(BaseModel, frozen=True, extra="forbid"):
 
     without_rules: tuple[str, ...] = ()
     """Rules that do not count, by name."""
-    quality: str | None = None
-    """The quality cut-off; None for none."""
+    preset: str | None = None
+    """A dataset of further verdicts, `preset NAME`, that count too."""
+    quality: str | dict[str, str] | None = None
+    """The quality cut-off, or one for each group; None for none."""
+    quality_by: str | None = None
+    """The column that groups documents, each group cut by itself; None cuts all as one."""
     bytes_per_token: float = 4.0
     """To turn a budget of tokens into bytes."""
     dedup: DedupSettings | None = None
@@ -59,16 +74,36 @@ class DecideSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """The decision on one shard; arrays are (documents,)."""
+class ShardChoice:
+    """What was chosen of one shard; arrays are (documents,)."""
 
-    verdicts: Path
     keep: NDArray[np.bool_]
-    roles: pa.Array
+    """Whether it stays."""
     is_cut: NDArray[np.bool_]
     """Whether the quality cut-off drops it."""
-    cluster: pa.Array
+    groups: list[str | None]
+    """Which group's cut-off that was."""
+    clusters: pa.Array
     kept_for: pa.Array
+    """The document that stays in its place; null if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen among the documents that pass the rules."""
+
+    shards: list[ShardChoice]
+    limits: Mapping[str | None, GroupLimit]
+    """What the quality cut-off came to, by group; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The decision on one shard."""
+
+    verdicts: Path
+    roles: pa.Array
+    choice: ShardChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +111,27 @@ class Decision:
     """The decision on the whole corpus."""
 
     shards: list[Shard]
-    cutoff: str | None
-    """The quality cut-off, with the score that it came to."""
+    limits: Mapping[str | None, GroupLimit]
 
 
 def decide(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
-    """Decide on every document. Reads `verdicts`, `split` and `pairs`; writes `decisions`, a partition a shard."""
+    """Decide on every document. Reads `verdicts`, `split` and `pairs`.
+
+    Writes `decisions`, a partition a shard, and `limits` (.json): what the quality cut-off came to, by group.
+    """
     decision = _decide(inputs, settings)
     for index, shard in enumerate(decision.shards):
         table = _verdicts(shard.verdicts, ["id", "reasons", "quality"])
-        reasons = _reasons(table, shard, settings, decision.cutoff)
-        columns = [table["id"].combine_chunks(), pa.array(shard.keep), reasons, shard.cluster, shard.kept_for]
+        reasons = _reasons(table, shard, settings, decision.limits)
+        chosen = shard.choice
+        columns = [table["id"].combine_chunks(), pa.array(chosen.keep), reasons, chosen.clusters, chosen.kept_for]
         with out.parquet("decisions", DECISION, partition=index) as part:
             part.write(pa.RecordBatch.from_arrays(columns, schema=DECISION))
-        out.counts["documents"] += len(shard.keep)
-        out.counts["kept"] += int(shard.keep.sum())
-        out.counts["duplicates"] += len(shard.kept_for) - shard.kept_for.null_count
+        out.counts["documents"] += len(chosen.keep)
+        out.counts["kept"] += int(chosen.keep.sum())
+        out.counts["duplicates"] += len(chosen.kept_for) - chosen.kept_for.null_count
+    with out.file("limits", ".json") as path:
+        write_json(path, limits_report(decision.limits))
 
 
 def keep(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
@@ -99,7 +139,7 @@ def keep(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
     decision = _decide(inputs, settings)
     with out.parquet("kept", KEPT) as part:
         for shard in decision.shards:
-            table = pq.read_table(shard.verdicts, columns=["id", "n_bytes"]).filter(pa.array(shard.keep))
+            table = pq.read_table(shard.verdicts, columns=["id", "n_bytes"]).filter(pa.array(shard.choice.keep))
             part.write(pa.RecordBatch.from_arrays([table["id"].combine_chunks()], schema=KEPT))
             out.counts["n_documents"] += table.num_rows
             out.counts["n_bytes"] += pc.sum(table["n_bytes"]).as_py() or 0
@@ -108,24 +148,45 @@ def keep(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
 def _decide(inputs: Inputs, settings: DecideSettings) -> Decision:
     paths = inputs.all("verdicts")
     roles = [pq.read_table(path, columns=["role"])["role"].combine_chunks() for path in inputs.all("split")]
-    keep = [
+    passes = [
         _passes(path, settings.without_rules) & pc.equal(role, "train").to_numpy(zero_copy_only=False)
         for path, role in zip(paths, roles, strict=True)
     ]
-    cut = [np.zeros(len(mask), bool) for mask in keep]
-    cutoff = None
+    if settings.preset is not None:
+        others = inputs.all(settings.preset)
+        passes = [mask & _passes(path, ()) for mask, path in zip(passes, others, strict=True)]
+    chosen = choose(paths, passes, inputs.all("pairs") if settings.dedup is not None else (), settings)
+    shards = [Shard(*row) for row in zip(paths, roles, chosen.shards, strict=True)]
+    return Decision(shards, chosen.limits)
+
+
+def choose(
+    paths: Sequence[Path], passes: Sequence[NDArray[np.bool_]], pairs: Sequence[Path], settings: DecideSettings
+) -> Choice:
+    """The two choices that need the whole corpus: the quality cut-off, then one of each cluster of duplicates.
+
+    paths:  verdicts of each shard, of which only the columns that are carried along are read
+    passes: of each shard, which training documents pass the rules
+    """
+    cut = [np.zeros(len(mask), bool) for mask in passes]
+    groups: list[list[str | None]] = [[None] * len(mask) for mask in passes]
+    limits: Mapping[str | None, GroupLimit] = {}
+    keep = list(passes)
     if settings.quality is not None:
-        cut, cutoff = _cut(paths, keep, settings)
+        by = settings.quality_by
+        if by is not None:
+            groups = [pq.read_table(path, columns=[by])[by].to_pylist() for path in paths]
+        cut, limits = _cut(paths, keep, groups, settings)
         keep = [mask & ~dropped for mask, dropped in zip(keep, cut, strict=True)]
     nothing = [pa.nulls(len(mask), pa.string()) for mask in keep]
     clusters, kept_for = nothing, nothing
     if settings.dedup is not None:
-        clusters, kept_for = _without_duplicates(paths, keep, inputs.all("pairs"), settings.dedup)
+        clusters, kept_for = _without_duplicates(paths, keep, pairs, settings.dedup)
         keep = [
             mask & pc.is_null(other).to_numpy(zero_copy_only=False) for mask, other in zip(keep, kept_for, strict=True)
         ]
-    shards = [Shard(*row) for row in zip(paths, keep, roles, cut, clusters, kept_for, strict=True)]
-    return Decision(shards, cutoff)
+    rows = zip(keep, cut, groups, clusters, kept_for, strict=True)
+    return Choice([ShardChoice(*row) for row in rows], limits)
 
 
 def _verdicts(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -151,28 +212,33 @@ def _passes(path: Path, without_rules: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _cut(
-    paths: Sequence[Path], keep: Sequence[NDArray[np.bool_]], settings: DecideSettings
-) -> tuple[list[NDArray[np.bool_]], str]:
-    """Which documents of each shard the quality cut-off drops, and the cut-off as a reason says it.
+    paths: Sequence[Path],
+    keep: Sequence[NDArray[np.bool_]],
+    groups: Sequence[Sequence[str | None]],
+    settings: DecideSettings,
+) -> tuple[list[NDArray[np.bool_]], Mapping[str | None, GroupLimit]]:
+    """Which documents of each shard the quality cut-off drops, and what it came to in each group.
 
-    The limit is found among the documents that pass the rules and then holds for all, so that each has all its reasons.
+    A limit is found among the documents that pass the rules and then holds for all, so that each has all its reasons.
     """
     assert settings.quality is not None
-    cutoff = parse_cutoff(settings.quality)
-    tables = [pq.read_table(path, columns=["id", "quality", "n_bytes"]) for path in paths]
-    scores = [table["quality"].fill_null(np.nan).to_numpy() for table in tables]
-    ties = [uniform(seed_of("cutoff", settings.seed), table["id"].to_pylist()) for table in tables]
-    if cutoff.kind == "pareto":
-        kept = [pareto_kept(float(cutoff.amount), *of, draws=draws) for *of, draws in zip(scores, ties, strict=True)]
-        return [~mask for mask in kept], f"quality {cutoff.text}"
-    n_tokens = [table["n_bytes"].to_numpy() / settings.bytes_per_token for table in tables]
-    candidates = [mask & ~np.isnan(score) for mask, score in zip(keep, scores, strict=True)]
-    limit = threshold(
-        cutoff, _chosen(scores, candidates), ties=_chosen(ties, candidates), n_tokens=_chosen(n_tokens, candidates)
+    cutoffs = parse_group_cutoffs(settings.quality, settings.quality_by or GROUPS[0])
+    scores, ties, n_tokens, candidates = [], [], [], []
+    for path, mask in zip(paths, keep, strict=True):
+        table = pq.read_table(path, columns=["id", "quality", "n_bytes"])
+        scores.append(table["quality"].fill_null(np.nan).to_numpy())
+        ties.append(uniform(seed_of("cutoff", settings.seed), table["id"].to_pylist()))
+        candidates.append(mask & ~np.isnan(scores[-1]))
+        n_tokens.append(table["n_bytes"].to_numpy()[candidates[-1]] / settings.bytes_per_token)
+    limits = group_limits(
+        cutoffs,
+        [group for shard, mask in zip(groups, candidates, strict=True) for group in compress(shard, mask)],
+        _chosen(scores, candidates),
+        ties=_chosen(ties, candidates),
+        n_tokens=np.concatenate([np.empty(0), *n_tokens]),
     )
-    kept = [at_least(limit, score, ties=tie) for score, tie in zip(scores, ties, strict=True)]
-    found = "" if cutoff.kind == "at_least" else f" (>= {limit.score:.6g})"
-    return [~mask for mask in kept], f"quality {cutoff.text}{found}"
+    kept = [kept_by_group(cutoffs, limits, *shard, ties=tie) for *shard, tie in zip(groups, scores, ties, strict=True)]
+    return [~mask for mask in kept], limits
 
 
 def _chosen(values: Sequence[NDArray[np.float64]], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -183,11 +249,14 @@ def _without_duplicates(
     paths: Sequence[Path], keep: Sequence[NDArray[np.bool_]], pairs: Sequence[Path], settings: DedupSettings
 ) -> tuple[list[pa.Array], list[pa.Array]]:
     """Cluster of each document of each shard, and the document that stays for it; null where there is none."""
-    passing = pa.concat_tables(
-        _verdicts(path, ["id", *CARRIED]).filter(pa.array(mask)) for path, mask in zip(paths, keep, strict=True)
-    )
-    edges = pa.concat_tables(pq.read_table(path, columns=["a", "b"]) for path in pairs)
-    found = resolve(edges, passing, keep_by=settings.keep_by)
+    edges = pa.concat_tables([EDGE.empty_table(), *(pq.read_table(path, schema=EDGE) for path in pairs)])
+    # A document without an edge changes nothing, and most have none: to sort all of them would take most of the memory.
+    members = pa.chunked_array([*edges["a"].chunks, *edges["b"].chunks], pa.string()).unique()
+    passing = []
+    for path, mask in zip(paths, keep, strict=True):
+        table = _verdicts(path, ["id", *CARRIED])
+        passing.append(table.filter(pc.and_(pc.is_in(table["id"], value_set=members), pa.array(mask))))
+    found = resolve(edges, pa.concat_tables(passing), keep_by=settings.keep_by)
     clusters, kept_for = [], []
     for path in paths:
         ids = pq.read_table(path, columns=["id"])["id"].combine_chunks()
@@ -197,15 +266,28 @@ def _without_duplicates(
     return clusters, kept_for
 
 
-def _reasons(table: pa.Table, shard: Shard, settings: DecideSettings, cutoff: str | None) -> pa.Array:
+def cutoff_reason(limit: GroupLimit, by: str | None) -> str:
+    """What a cut-off says in a reason, with the score that it came to."""
+    if by is not None:
+        return group_reason("quality", by, limit)
+    (found,) = limits_report({None: limit})
+    has_found = limit.cutoff.kind != "at_least" and found["score"] is not None
+    return f"quality {limit.cutoff.text}" + (f" (>= {found['score']:.6g})" if has_found else "")
+
+
+def _reasons(
+    table: pa.Table, shard: Shard, settings: DecideSettings, limits: Mapping[str | None, GroupLimit]
+) -> pa.Array:
     """Every reason of each document: the rules that count, the quality cut-off, and a role that is not training."""
     reasons = table["reasons"].to_pylist()
     quality = table["quality"].to_pylist()
+    cutoffs = {group: cutoff_reason(limit, settings.quality_by) for group, limit in limits.items()}
     rows = []
     for i, role in enumerate(shard.roles.to_pylist()):
         own = [reason for reason in reasons[i] if reason["rule"] not in settings.without_rules]
-        if shard.is_cut[i]:
-            own.append({"rule": "quality", "value": quality[i], "limit": cutoff})
+        if shard.choice.is_cut[i]:
+            limit = cutoffs.get(shard.choice.groups[i], f"quality {settings.quality}")  # of a group without a candidate
+            own.append({"rule": "quality", "value": quality[i], "limit": limit})
         if role != "train":
             own.append({"rule": role, "value": None, "limit": "training documents"})
         rows.append(own)

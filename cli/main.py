@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 recipes_app = typer.Typer(help="The presets that ship, and a check of your own recipe.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
+classifier_app = typer.Typer(help="Quality classifiers of your own, without a run.", no_args_is_help=True)
+app.add_typer(classifier_app, name="classifier")
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/crawl-en.", metavar="RUN")]
@@ -114,6 +116,91 @@ def query(
     from datassay.cli.run_folder import open_run
 
     typer.echo(answer(open_run(run), sql, as_csv=as_csv), nl=False)
+
+
+@app.command()
+def decide(
+    run: RunPath,
+    changes: Changes = [],  # noqa: B006
+    rules: Annotated[
+        list[str], typer.Option("--rule", help="Add a rule, or replace that of its name.", metavar="NAME=CONDITION")
+    ] = [],  # noqa: B006
+    without: Annotated[list[str], typer.Option(help="Leave out a rule.", metavar="NAME")] = [],  # noqa: B006
+    recipe: Annotated[Path | None, typer.Option(help="Decide as this recipe does.", metavar="RECIPE")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A Parquet file for the decisions, with every reason.")
+    ] = None,
+) -> None:
+    """Decide again by other rules and limits, from what the run has measured; the run stays as it is.
+
+    Example: datassay decide runs/crawl-en --set "quality.keep=top 20%" --rule "word_count=word_count >= 100"
+    """
+    from datassay.cli.redecide import Change, redecide
+    from datassay.cli.run_folder import open_run
+
+    change = Change(tuple(changes), tuple(rules), tuple(without), recipe)
+    typer.echo(redecide(open_run(run), change, output), nl=False)
+
+
+@app.command("what-if")
+def what_if(
+    run: RunPath,
+    signal: Annotated[str, typer.Argument(help="Such as word_count or quality.", metavar="SIGNAL")],
+    steps: Annotated[int, typer.Option(help="Thresholds: so many quantiles.", min=2)] = 20,
+    among: Annotated[
+        str, typer.Option(help="passing: what all else lets through; all: all that may be kept.")
+    ] = "passing",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """Documents and tokens kept along the threshold of one signal.
+
+    Example: datassay what-if runs/crawl-en word_count
+    """
+    from datassay.cli.run_folder import open_run
+    from datassay.cli.what_if import kept_along
+
+    answer = kept_along(open_run(run), signal, steps=steps, among=among)
+    typer.echo(answer.as_csv() if as_csv else answer.as_text(), nl=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run folder, or a recipe.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="A run folder, or a recipe.", metavar="B")],
+    on: Annotated[
+        Path | None,
+        typer.Option(help="The run that recipes decide over; else the one that is compared.", metavar="RUN"),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with both side by side, too.", metavar="FILE")] = None,
+) -> None:
+    """How far two runs, or a run and another recipe, decide alike, and why where they do not.
+
+    Example: datassay compare runs/crawl-en fineweb.toml --html compare.html
+    """
+    from datassay.cli.compare import compare as compare_decisions
+
+    typer.echo(compare_decisions(first, second, on=on, html=html), nl=False)
+
+
+@app.command()
+def audit(
+    run: RunPath,
+    factor: Annotated[float, typer.Option(help="Flag groups that are surely hit so many times as hard.", min=1)] = 3.0,
+    min_documents: Annotated[int, typer.Option(help="Flag no smaller group.", min=1)] = 30,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print every rule and group as CSV.")] = False,
+) -> None:
+    """Which languages, domains, lengths, sources and scripts each rule hits harder than others.
+
+    Example: datassay audit runs/crawl-en --factor 2
+    """
+    from datassay.cli.audit import as_csv as csv_of
+    from datassay.cli.audit import as_text
+    from datassay.cli.audit import audit as audit_run
+    from datassay.cli.run_folder import open_run
+
+    groups = audit_run(open_run(run), factor=factor, min_documents=min_documents)
+    text = csv_of(groups) if as_csv else as_text(groups, factor=factor, min_documents=min_documents)
+    typer.echo(text, nl=False)
 
 
 @app.command()
@@ -221,6 +308,66 @@ def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B0
     from datassay.cli.recipes import check
 
     typer.echo(check(recipe, changes))
+
+
+ClassifierPath = Annotated[Path, typer.Argument(help="A classifier: .bin, .ftz or .npz.", metavar="CLASSIFIER")]
+Label = Annotated[str, typer.Option(help="A fastText model's label for good text.")]
+
+
+@classifier_app.command("train")
+def train_classifier(
+    good: Annotated[list[str], typer.Argument(help="Files of good text.", metavar="GOOD")],
+    raw: Annotated[list[str], typer.Option("--raw", help="Files of raw, or bad, text.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model: .bin, or .npz if logistic.")],
+    kind: Annotated[str, typer.Option(help="fasttext (DCLM) or logistic (GPT-3).")] = "fasttext",
+    epochs: Annotated[int, typer.Option(help="fastText: passes over the training lines.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed takes other documents.")] = 0,
+) -> None:
+    """Train a classifier of good text against raw text, and say what it is worth on held-out documents.
+
+    Example: datassay classifier train good.parquet --raw crawl.parquet -o quality.bin
+    """
+    from datassay.cli.classifiers import checked_settings, train_from_files
+
+    settings = checked_settings(kind=kind, seed=seed, **({"epochs": epochs} if kind == "fasttext" else {}))
+    typer.echo(train_from_files(good, raw, output, settings), nl=False)
+
+
+@classifier_app.command("evaluate")
+def evaluate_classifier(
+    classifier: ClassifierPath,
+    labelled: Annotated[str, typer.Argument(help="Texts with a label: 1, good or high against 0, bad or low.")],
+    text: Annotated[str, typer.Option(help="The field with the text.")] = "text",
+    label: Annotated[str, typer.Option(help="The field with the label.")] = "label",
+    good_label: Label = "good",
+) -> None:
+    """AUC and calibration of a classifier on labelled texts, beside what their length alone says.
+
+    Example: datassay classifier evaluate quality.bin labelled.parquet
+    """
+    from datassay.cli.classifiers import evaluate_file
+    from datassay.filters.quality_settings import QualityScoring
+
+    settings = QualityScoring(label=good_label)
+    typer.echo(evaluate_file(classifier, labelled, text=text, label=label, settings=settings), nl=False)
+
+
+@classifier_app.command("score")
+def score_texts(
+    classifier: ClassifierPath,
+    texts: Annotated[list[str], typer.Argument(help="Files of texts.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A Parquet file: id, source_id, quality.")],
+    good_label: Label = "good",
+) -> None:
+    """Score texts with a classifier; the file can be joined to a run as a signal.
+
+    Example: datassay classifier score quality.bin crawl.parquet -o scores.parquet
+    """
+    from datassay.cli.classifiers import score_files
+    from datassay.filters.quality_settings import QualityScoring
+
+    n = score_files(classifier, texts, output, settings=QualityScoring(label=good_label))
+    typer.echo(f"{output}: {n} documents scored")
 
 
 def finish(exit_status: int) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,25 +13,75 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datassay.cli import decisions
-from datassay.cli.recipe import Recipe
-from datassay.corpus import clean, given, given_tokenizer, ingest, language, split, tokenizer, tokens, validation, write
+from datassay.cli.sections import ClassifierScore, GptScore, NgramScore, Recipe, ScoreEntry
+from datassay.cli.signals import (
+    EDITS,
+    OPTIONAL,
+    combined_families,
+    compared_presets,
+    edit_settings,
+    families,
+    has_auto_limits,
+    identification,
+    limit_settings,
+    optional_families,
+    rules,
+    rules_by_step,
+)
+from datassay.corpus import (
+    clean,
+    given,
+    given_tokenizer,
+    ingest,
+    language,
+    language_limits,
+    split,
+    tokenizer,
+    tokens,
+    validation,
+    write,
+)
 from datassay.corpus.engine import TaskFunction
-from datassay.corpus.errors import RecipeError
+from datassay.corpus.errors import MissingExtraError
 from datassay.corpus.given import CopySettings, copy_file, given_file
 from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
 from datassay.corpus.records import InputFile
-from datassay.corpus.schema import DOCUMENT
 from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
 from datassay.dedup import plan as dedup
+from datassay.filters import (
+    bad_words,
+    decontaminate,
+    decontaminate_settings,
+    edit,
+    percentiles,
+    perplexity,
+    quality,
+    question_search,
+    text_signals,
+    url_lists,
+    user_signals,
+)
 from datassay.filters import decide as filters
-from datassay.filters import quality, text_signals, user_signals
+from datassay.filters.presets import preset_rules
+from datassay.filters.quality_settings import QualitySettings
+from datassay.filters.question_files import read_questions
 from datassay.filters.rules import Rule
 from datassay.model import shared_tokenizer
 from datassay.model.ablation_plan import Variant, make_variants
 
 INPUT = "input"
 """Source name of what is refined."""
+
+
+def score_source(name: str, *, is_bad: bool = False) -> str:
+    """Source name of the good, or bad, text that one of [[scores]] is trained on."""
+    return f"{split.REFERENCE}/{name}" + ("-bad" if is_bad else "")
+
+
+def preset_stage(name: str) -> str:
+    """The stage that judges by the rules of a preset that is compared."""
+    return f"preset_{name.replace('-', '_')}"
 
 
 @dataclass(slots=True)
@@ -63,7 +112,11 @@ class Plan:
     def variants(self) -> tuple[Variant, ...]:
         """Raw, and raw with each step more; with everything but one step if the ablation asks for it."""
         ablate = self.recipe.ablate
-        return make_variants(self.recipe.steps, leave_one_out=ablate is not None and ablate.minus)
+        return make_variants(
+            self.recipe.steps,
+            leave_one_out=ablate is not None and ablate.minus,
+            presets=compared_presets(self.recipe),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +129,10 @@ class Stage:
 
 def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
     """The table, for a recipe; with a limit of pages, they are counted first."""
-    trains_quality = recipe.quality is not None and recipe.quality.model is None
+    combines = recipe.quality is not None and bool(recipe.quality.combine)
+    has_classifier = recipe.quality is not None and not combines
+    has_bad = recipe.quality is not None and bool(recipe.quality.bad)
+    trains_quality = recipe.quality is not None and bool(recipe.quality.reference)
     ablates = recipe.ablate is not None
     rows: tuple[tuple[bool, str, Callable[[Plan], StagePlan]], ...] = (
         (limit is not None, "census", _census),
@@ -84,13 +140,28 @@ def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
         (True, "clean", _clean),
         (True, "text", _text),
         (True, "language", _language),
+        (has_auto_limits(recipe), "thresholds", _thresholds),
+        (has_auto_limits(recipe), "language_limit", _language_limit),
         *((True, f"user_{signal.name}", partial(_user, signal=signal)) for signal in recipe.signals),
+        *((True, name, partial(_optional, name=name)) for name in optional_families(recipe)),
+        (recipe.urls is not None, "urls", _urls),
+        (recipe.bad_words is not None, "bad_words", _bad_words),
+        *((recipe.decontaminate is not None, name, plan) for name, plan in _DECONTAMINATION.items()),
+        (edit_settings(recipe) is not None, "edit", _edit),
         *((True, name, partial(_dedup, name=name)) for name in dedup.stage_names(recipe.dedup)),
         (True, "split", _split),
-        (trains_quality, "reference", _reference),
-        (recipe.quality is not None, "quality_model", _quality_model),
-        (recipe.quality is not None, "quality", _quality),
+        *(row for score in recipe.scores for row in _score_rows(score)),
+        (trains_quality, "reference", partial(_reference, source=split.REFERENCE)),
+        (
+            trains_quality and has_bad,
+            "bad",
+            partial(_reference, source=score_source("quality", is_bad=True), stage="bad"),
+        ),
+        (has_classifier, "quality_model", _quality_model),
+        (combines, "percentiles", _percentiles),
+        (recipe.quality is not None, "quality", _combined if combines else _quality),
         (True, "verdicts", _verdicts),
+        *((True, preset_stage(name), partial(_preset, name=name)) for name in compared_presets(recipe)),
         (True, "decide", _decide),
         (True, "variants", _variants),
         (True, "write", _write),
@@ -99,6 +170,7 @@ def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
         (ablates, "validation", _validation),
         (ablates, "ablation_tokenizer", _ablation_tokenizer),
         (ablates, "ablation_tokens", _ablation_tokens),
+        (ablates and EDITS in recipe.steps, "edited_tokens", _edited_tokens),
         (ablates, "validation_tokens", _validation_tokens),
     )
     return tuple(Stage(name, plan) for is_wanted, name, plan in rows if is_wanted)
@@ -117,7 +189,7 @@ def _extract(plan: Plan) -> StagePlan:
             files=files,
             fields=plan.recipe.input.fields if plan.is_input(shard) else {},
             keep_languages=plan.languages.keep,
-            languages=_identify(plan),
+            languages=identification(plan.recipe).model_copy(update={"paragraphs": False}),  # the gate looks at pages
             extract=plan.recipe.extract,
             share=share if plan.is_input(shard) else 1.0,
             seed=plan.recipe.seed,
@@ -144,12 +216,9 @@ def _text(plan: Plan) -> StagePlan:
 
 
 def _language(plan: Plan) -> StagePlan:
-    return _per_shard(plan, "language", language.measure_language, language.VERSION, (CLEAN,), _identify(plan))
-
-
-def _identify(plan: Plan) -> language.IdentifySettings:
-    model = plan.languages.model
-    return language.IdentifySettings(model=None if model is None else given_file(model))
+    return _per_shard(
+        plan, "language", language.measure_language, language.VERSION, (CLEAN,), identification(plan.recipe)
+    )
 
 
 def _user(plan: Plan, signal: user_signals.UserSignal) -> StagePlan:
@@ -162,6 +231,90 @@ def _user_settings(signal: user_signals.UserSignal) -> user_signals.UserSignalSe
     origin = "function" if signal.join is None else "join"
     local = signal.model_copy(update={origin: getattr(signal, origin).removeprefix(f"{file.parent}/")})
     return user_signals.user_signal_settings(local, file.parent)
+
+
+def _optional(plan: Plan, name: str) -> StagePlan:
+    family = OPTIONAL[name]
+    return _per_shard(plan, name, family.function, family.version, (CLEAN,), family.settings)
+
+
+def _thresholds(plan: Plan) -> StagePlan:
+    links = (All("language", "language", shards=plan.is_input),)
+    return StagePlan("thresholds", language_limits.find_thresholds, language_limits.THRESHOLDS_VERSION, links, [None])
+
+
+def _language_limit(plan: Plan) -> StagePlan:
+    links = (Each("language", "language"), All("thresholds", "thresholds"))
+    function, version = language_limits.write_limits, language_limits.LIMIT_VERSION
+    return _per_shard(plan, "language_limit", function, version, links, limit_settings(plan.recipe))
+
+
+def _urls(plan: Plan) -> StagePlan:
+    assert plan.recipe.urls is not None
+    settings = url_lists.url_list_settings(plan.recipe.urls)
+    return _per_shard(plan, "urls", url_lists.measure_urls, url_lists.VERSION, (CLEAN,), settings)
+
+
+def _bad_words(plan: Plan) -> StagePlan:
+    assert plan.recipe.bad_words is not None
+    settings = bad_words.bad_word_settings(plan.recipe.bad_words.lists_of_words, seed=plan.recipe.seed)
+    links = (CLEAN, Each("language", "language"))
+    return _per_shard(plan, "bad_words", bad_words.measure_bad_words, bad_words.VERSION, links, settings)
+
+
+def _edit(plan: Plan) -> StagePlan:
+    links: tuple[Link, ...] = (CLEAN,)
+    if plan.recipe.decontaminate is not None:
+        links = (*links, Each("decontaminate", "edits", "given"))
+    return _per_shard(plan, "edit", edit.find_edits, edit.VERSION, links, edit_settings(plan.recipe))
+
+
+def _index_questions(plan: Plan) -> StagePlan:
+    settings = decontaminate_settings.index_settings(_questions(plan))
+    return StagePlan("index_questions", question_search.index_questions, question_search.INDEX_VERSION, (), [settings])
+
+
+def _count_matches(plan: Plan) -> StagePlan:
+    settings = decontaminate_settings.match_settings(_questions(plan))
+    links = (CLEAN, QUESTIONS[0])
+    function, version = question_search.count_matches, question_search.MATCH_VERSION
+    return _per_shard(plan, "count_matches", function, version, links, settings)
+
+
+def _frequent_ngrams(plan: Plan) -> StagePlan:
+    """Counted over the input alone: validation files are no part of the corpus."""
+    settings = decontaminate_settings.frequent_settings(_questions(plan))
+    links = (All("count_matches", "ngram_documents", shards=plan.is_input),)
+    function, version = question_search.frequent_ngrams, question_search.FREQUENT_VERSION
+    return StagePlan("frequent_ngrams", function, version, links, [settings])
+
+
+def _decontaminate(plan: Plan) -> StagePlan:
+    settings = decontaminate_settings.cut_settings(_questions(plan))
+    links = (CLEAN, Each("count_matches", "matches"), *QUESTIONS, FREQUENT)
+    return _per_shard(plan, "decontaminate", decontaminate.decontaminate, decontaminate.VERSION, links, settings)
+
+
+def _report_questions(plan: Plan) -> StagePlan:
+    links = (*QUESTIONS, FREQUENT, All("decontaminate", "contamination", shards=plan.is_input))
+    function, version = decontaminate.report_questions, decontaminate.REPORT_VERSION
+    return StagePlan("report_questions", function, version, links, [decontaminate_settings.ReportSettings()])
+
+
+_DECONTAMINATION = {
+    "index_questions": _index_questions,
+    "count_matches": _count_matches,
+    "frequent_ngrams": _frequent_ngrams,
+    "decontaminate": _decontaminate,
+    "report_questions": _report_questions,
+}
+QUESTIONS = (All("index_questions", "question_ngrams"), All("index_questions", "questions"))
+FREQUENT = All("frequent_ngrams", "frequent_ngrams")
+
+
+def _questions(plan: Plan) -> decontaminate_settings.DecontaminateSettings:
+    assert plan.recipe.decontaminate is not None
+    return plan.recipe.decontaminate
 
 
 def _dedup(plan: Plan, name: str) -> StagePlan:
@@ -178,34 +331,129 @@ def _split(plan: Plan) -> StagePlan:
     return StagePlan("split", split.split, split.VERSION, (ALL_CLEAN, *_pairs(plan)), [settings])
 
 
-def _reference(plan: Plan) -> StagePlan:
+def _reference(plan: Plan, *, source: str, stage: str = "reference") -> StagePlan:
+    """The good text of one source."""
+
     def is_reference(shard: int) -> bool:
-        return plan.source(shard) == split.REFERENCE
+        return plan.source(shard) == source
 
     links = (All("clean", "clean", shards=is_reference), All("split", "split", shards=is_reference))
-    return StagePlan("reference", split.select_reference, split.REFERENCE_VERSION, links, [None])
+    return StagePlan(stage, split.select_reference, split.REFERENCE_VERSION, links, [None])
 
 
 def _quality_model(plan: Plan) -> StagePlan:
-    settings = _classifier(plan)
+    has_bad = plan.recipe.quality is not None and bool(plan.recipe.quality.bad)
+    return _classifier_model(plan, "quality_model", _classifier(plan), good="reference", bad="bad" if has_bad else None)
+
+
+def _classifier_model(
+    plan: Plan, stage: str, settings: QualitySettings, *, good: str, bad: str | None = None
+) -> StagePlan:
+    """A model of the texts that stage `good` chose against those of `bad`, or the input."""
     if settings.model is not None:
         copied = CopySettings(file=given_file(settings.model), dataset="quality_model")
-        return StagePlan("quality_model", copy_file, given.VERSION, (), [copied])
-    links = (All("reference", "reference"), All("clean", "clean", shards=plan.is_input))
-    return StagePlan("quality_model", quality.train_quality, quality.TRAIN_VERSION, links, [settings])
+        return StagePlan(stage, copy_file, given.VERSION, (), [copied])
+    others = All("clean", "clean", shards=plan.is_input) if bad is None else All(bad, "reference", "bad")
+    links = (All(good, "reference"), others)
+    return StagePlan(stage, quality.train_quality, quality.TRAIN_VERSION, links, [settings])
 
 
 def _quality(plan: Plan) -> StagePlan:
-    links = (CLEAN, All("quality_model", "quality_model"))
-    return _per_shard(plan, "quality", quality.score_quality, quality.SCORE_VERSION, links, _classifier(plan).scoring)
+    return _classifier_scores(plan, "quality", "quality_model", _classifier(plan))
+
+
+def _classifier_scores(plan: Plan, stage: str, model: str, settings: QualitySettings) -> StagePlan:
+    links = (CLEAN, All(model, "quality_model"))
+    return _per_shard(plan, stage, quality.score_quality, quality.SCORE_VERSION, links, settings.scoring)
+
+
+def _score_rows(score: ScoreEntry) -> Iterator[tuple[bool, str, Callable[[Plan], StagePlan]]]:
+    """The stages of one of [[scores]]: its reference, its model, the score itself."""
+    stage = f"score_{score.name}"
+    source = score_source(score.name)
+    yield bool(score.reference), f"{stage}_reference", partial(_reference, source=source, stage=f"{stage}_reference")
+    if isinstance(score, ClassifierScore) and score.bad:
+        source = score_source(score.name, is_bad=True)
+        yield True, f"{stage}_bad", partial(_reference, source=source, stage=f"{stage}_bad")
+    yield not isinstance(score, GptScore), f"{stage}_model", partial(_score_model, score=score)
+    yield True, stage, partial(_score, score=score)
+
+
+def _score_model(plan: Plan, score: ScoreEntry) -> StagePlan:
+    stage, reference = f"score_{score.name}_model", f"score_{score.name}_reference"
+    if isinstance(score, ClassifierScore):
+        bad = f"score_{score.name}_bad" if score.bad else None
+        return _classifier_model(plan, stage, score.settings, good=reference, bad=bad)
+    assert isinstance(score, NgramScore)
+    if score.model is not None:
+        settings = perplexity.NgramFile(file=given_file(score.model))
+        return StagePlan(stage, perplexity.read_ngram_model, perplexity.READ_VERSION, (), [settings])
+    links = (All(reference, "reference"),)
+    return StagePlan(stage, perplexity.train_ngram_model, perplexity.TRAIN_VERSION, links, [score.training])
+
+
+def _score(plan: Plan, score: ScoreEntry) -> StagePlan:
+    stage, model = f"score_{score.name}", f"score_{score.name}_model"
+    if isinstance(score, ClassifierScore):
+        return _classifier_scores(plan, stage, model, score.settings)
+    if isinstance(score, NgramScore):
+        links = (CLEAN, All(model, "ngram_model"))
+        return _per_shard(plan, stage, perplexity.measure_ngram_perplexity, perplexity.VERSION, links, score.scoring)
+    function, version, settings = gpt_stage(score)
+    return _per_shard(plan, stage, function, version, (CLEAN,), settings)
+
+
+def gpt_stage(score: GptScore) -> tuple[TaskFunction, int, Any]:
+    """Function, version and settings of a stage that scores by a GPT. Raises MissingExtraError without torch."""
+    try:
+        from datassay.model import perplexity as gpt
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"score {score.name!r} asks a GPT: pip install 'datassay[train]' (no {error.name})"
+        ) from error
+    settings = gpt.gpt_perplexity_settings(Path(score.model), name=score.name, head_bytes=score.head_bytes)
+    return gpt.measure_gpt_perplexity, gpt.VERSION, settings
+
+
+def _percentiles(plan: Plan) -> StagePlan:
+    assert plan.recipe.quality is not None
+    links = tuple(
+        All(family.stage, family.dataset, f"{family.stage} {family.dataset}", plan.is_input)
+        for family in combined_families(plan.recipe)
+    )
+    settings = plan.recipe.quality.combination
+    return StagePlan("percentiles", percentiles.find_percentiles, percentiles.FIND_VERSION, links, [settings])
+
+
+def _combined(plan: Plan) -> StagePlan:
+    assert plan.recipe.quality is not None
+    columns: list[Link] = [
+        Each(family.stage, family.dataset, f"{family.stage} {family.dataset}")
+        for family in combined_families(plan.recipe)
+    ]
+    links = (All("percentiles", "percentiles"), *columns)
+    settings = plan.recipe.quality.combination
+    return _per_shard(plan, "quality", percentiles.combine_scores, percentiles.COMBINE_VERSION, links, settings)
 
 
 def _verdicts(plan: Plan) -> StagePlan:
+    return _judged(plan, "verdicts", rules(plan.recipe))
+
+
+def _preset(plan: Plan, name: str) -> StagePlan:
+    return _judged(plan, preset_stage(name), preset_rules(name))
+
+
+def _judged(plan: Plan, stage: str, rules: tuple[Rule, ...]) -> StagePlan:
+    """Every document judged by some rules."""
     recipe = plan.recipe
-    carried = tuple(name for name in decisions.CARRIED if name != "quality" or recipe.quality is not None)
-    settings = filters.RulesSettings(rules=rules(recipe), carry=carried)
-    signals = tuple(Each(name, dataset) for name, dataset in signal_datasets(recipe))
-    return _per_shard(plan, "verdicts", filters.apply_rules, filters.RULES_VERSION, (CLEAN, *signals), settings)
+    by = recipe.quality.by if recipe.quality is not None else None
+    carried = [name for name in decisions.CARRIED if name != "quality" or recipe.quality is not None]
+    settings = filters.RulesSettings(rules=rules, carry=(*carried, *([by] if by is not None else [])))
+    signals = tuple(
+        Each(family.stage, family.dataset, f"{family.stage} {family.dataset}") for family in families(recipe)
+    )
+    return _per_shard(plan, stage, filters.apply_rules, filters.RULES_VERSION, (CLEAN, *signals), settings)
 
 
 def _decide(plan: Plan) -> StagePlan:
@@ -214,14 +462,17 @@ def _decide(plan: Plan) -> StagePlan:
 
 
 def _variants(plan: Plan) -> StagePlan:
-    settings = [_decision(plan, variant.steps) for variant in plan.variants]
-    return StagePlan("variants", decisions.keep, decisions.VERSION, _decided_on(plan), settings)
+    settings = [_decision(plan, variant.steps, variant.preset) for variant in plan.variants]
+    others = tuple(All(preset_stage(name), "verdicts", preset_stage(name)) for name in compared_presets(plan.recipe))
+    return StagePlan("variants", decisions.keep, decisions.VERSION, (*_decided_on(plan), *others), settings)
 
 
 def _write(plan: Plan) -> StagePlan:
     links: tuple[Link, ...] = (CLEAN, Each("language", "language"), Partition("decide", "decisions"))
     if plan.recipe.quality is not None:
-        links = (*links, Each("quality", "quality"))
+        links = (*links, Each("quality", families(plan.recipe)[-1].dataset, "quality"))
+    if EDITS in plan.recipe.steps:
+        links = (*links, FOUND_EDITS)
     settings = write.WritePlan(format=plan.recipe.write.format)
     return _per_shard(plan, "write", write.write_corpus, write.VERSION, links, settings)
 
@@ -264,6 +515,12 @@ def _ablation_tokens(plan: Plan) -> StagePlan:
     )
 
 
+def _edited_tokens(plan: Plan) -> StagePlan:
+    """The same after the recipe's edits, for the variants that make them."""
+    links = (Each("clean", "clean", "corpus"), FOUND_EDITS, All("ablation_tokenizer", "tokenizer"))
+    return _per_shard(plan, "edited_tokens", tokens.tokenize, tokens.TOKENIZE_VERSION, links, tokens.TokenizeSettings())
+
+
 def _validation_tokens(plan: Plan) -> StagePlan:
     n_domains = len(plan.finished["validation"].partitions("validation"))
     links = (Partition("validation", "validation", "corpus"), All("ablation_tokenizer", "tokenizer"))
@@ -272,6 +529,7 @@ def _validation_tokens(plan: Plan) -> StagePlan:
 
 
 CLEAN = Each("clean", "clean")
+FOUND_EDITS = Each("edit", "edits")
 ALL_CLEAN = All("clean", "clean")
 TRAIN = "train:"
 """Prefix of a tokenizer's name that asks to train one of so many tokens."""
@@ -293,68 +551,39 @@ def _decided_on(plan: Plan) -> tuple[Link, ...]:
     return (All("verdicts", "verdicts"), All("split", "split"), *_pairs(plan))
 
 
-def signal_datasets(recipe: Recipe) -> list[tuple[str, str]]:
-    """(stage, dataset) of every column family of signals, in order."""
-    families = [("text", "text"), ("language", "language")]
-    families += [("quality", "quality")] * (recipe.quality is not None)
-    return families + [(f"user_{signal.name}", "user") for signal in recipe.signals]
-
-
-def rules(recipe: Recipe) -> tuple[Rule, ...]:
-    """All rules of the recipe, that of languages first. Raises RecipeError if two have the same name."""
-    found = [rule for entry in recipe.rules for rule in entry.rules()]
-    if recipe.language is not None and recipe.language.keep:
-        found.insert(0, language_rule(recipe.language))
-    distinct = tuple(dict.fromkeys(found))
-    for name, n in Counter(rule.name for rule in distinct).items():
-        if n > 1:
-            raise RecipeError(f"two rules are called {name!r}; leave one out with `without`, or rename your own")
-    return distinct
-
-
-def check_recipe_rules(recipe: Recipe, path: Path) -> None:
-    """Raise RecipeError for the first rule of the recipe at `path` that is no condition over what it measures."""
-    schemas = [DOCUMENT, text_signals.TEXT_SIGNALS, language.LANGUAGE]
-    schemas += [quality.QUALITY] * (recipe.quality is not None) + [signal.schema for signal in recipe.signals]
-    fields = {field.name: field for schema in schemas for field in schema if field.name != "text"}
-    try:
-        filters.check_rules(rules(recipe), pa.schema(list(fields.values())))
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-
-
 def check_given_files(recipe: Recipe) -> None:
     """Raise DatassayError for the first file of the recipe, its inputs apart, that is missing or cannot be what it is
     named as: a stage that comes hours later would find it."""
     for signal in recipe.signals:
         _user_settings(signal)
-    for models in (recipe.language, recipe.quality):
-        if models is not None and models.model is not None:
+    given = [recipe.language, recipe.quality, *recipe.scores]
+    for models in given:
+        if models is not None and models.model is not None and not isinstance(models, GptScore):
             given_file(models.model)
+    for score in recipe.scores:
+        if isinstance(score, GptScore):
+            gpt_stage(score)
+    if recipe.urls is not None:
+        url_lists.url_list_settings(recipe.urls)
+    if recipe.bad_words is not None:
+        bad_words.bad_word_settings(recipe.bad_words.lists_of_words, seed=recipe.seed)
+    if recipe.decontaminate is not None:
+        for file in decontaminate_settings.index_settings(recipe.decontaminate).files:
+            next(read_questions(file), None)
     for section in (recipe.tokenize, recipe.ablate):
         if section is not None and not section.tokenizer.startswith(TRAIN):
             given_tokenizer.given_tokenizer(section.tokenizer)
 
 
-def language_rule(settings: LanguageSettings) -> Rule:
-    """The rule that keeps the languages of the recipe."""
-    names = ", ".join("'" + name.replace("'", "''") + "'" for name in settings.keep)
-    return Rule(LANGUAGE_RULE, f"language IN ({names}) AND language_score >= {settings.min_score}", "recipe")
-
-
-LANGUAGE_RULE = "language"
-
-
-def _decision(plan: Plan, steps: tuple[str, ...]) -> decisions.DecideSettings:
-    """What a set of steps decides by."""
+def _decision(plan: Plan, steps: tuple[str, ...], preset: str | None = None) -> decisions.DecideSettings:
+    """What a set of steps decides by, with the rules of a preset in place of the recipe's if one is given."""
     recipe = plan.recipe
-    of_step = {
-        "language": [LANGUAGE_RULE],
-        "rules": [rule.name for rule in rules(recipe) if rule.name != LANGUAGE_RULE],
-    }
+    of_step = rules_by_step(recipe)
     return decisions.DecideSettings(
-        without_rules=tuple(name for step, names in of_step.items() if step not in steps for name in names),
+        without_rules=tuple(rule.name for step, found in of_step.items() if step not in steps for rule in found),
+        preset=None if preset is None else preset_stage(preset),
         quality=recipe.quality.keep if recipe.quality is not None and "quality" in steps else None,
+        quality_by=recipe.quality.by if recipe.quality is not None else None,
         dedup=recipe.dedup if "dedup" in steps else None,
         seed=recipe.seed,
     )

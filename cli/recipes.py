@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from datassay.cli.pipeline import check_given_files, check_recipe_rules
+from datassay.cli.pipeline import check_given_files
 from datassay.cli.query import table
-from datassay.cli.recipe import json_schema, load_recipe, nearest
+from datassay.cli.recipe import json_schema, load_recipe
+from datassay.cli.sections import nearest
+from datassay.cli.signals import check_recipe_rules
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.inputs import find_inputs
 from datassay.dedup.settings import PRESETS as MINHASH_PRESETS

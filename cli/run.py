@@ -13,17 +13,19 @@ from types import FrameType
 from typing import Any
 
 from datassay.cli.ablate import ablate
-from datassay.cli.pipeline import INPUT, Plan, check_given_files, check_recipe_rules, stages
+from datassay.cli.pipeline import INPUT, Plan, check_given_files, score_source, stages
 from datassay.cli.progress import Progress
-from datassay.cli.recipe import Recipe, load_recipe
+from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import stage_entry, update_manifest
+from datassay.cli.sections import ClassifierScore, Recipe
+from datassay.cli.signals import check_recipe_rules
 from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
 from datassay.corpus.errors import InputError, LockedError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage
-from datassay.corpus.store import remove_leftovers
+from datassay.corpus.store import read_json, remove_leftovers
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -78,6 +80,7 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
         "sample": {"share": request.sample, "limit": request.limit},
         "inputs": [[_input_entry(file) for file in files] for files in plan.shards],
         "stages": {},
+        "quality_limits": [],
         "variants": [],
         "ablation": None,
     }
@@ -93,6 +96,8 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
         )
         plan.finished[stage.name] = output
         manifest["stages"][stage.name] = stage_entry(output, stage_plan.version)
+        if stage.name == "decide":
+            manifest["quality_limits"] = read_json(output.paths("limits")[0])
         if stage.name == "variants":
             manifest["variants"] = [
                 {"name": variant.name, "kind": variant.kind, "steps": variant.steps, **done.counts}
@@ -136,7 +141,12 @@ def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
         others += [(f"{VALIDATION}{domain}", paths) for domain, paths in sorted(recipe.ablate.validation.items())]
     if recipe.quality is not None and recipe.quality.reference:
         others.append((REFERENCE, recipe.quality.reference))
-    for source, paths in others:
+        others.append((score_source("quality", is_bad=True), recipe.quality.bad))
+    for score in recipe.scores:
+        others.append((score_source(score.name), score.reference))
+        if isinstance(score, ClassifierScore):
+            others.append((score_source(score.name, is_bad=True), score.bad))
+    for source, paths in ((source, paths) for source, paths in others if paths):
         files = find_inputs(paths, paths_from=None, source=source, cache=cache)
         groups += shards([replace(file, name=f"{source}/{file.name}") for file in files])
     names = Counter(file.name for group in groups for file in group)

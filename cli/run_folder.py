@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from datassay.corpus.stage import StageOutput
 
-SIGNALS = ("text", "language", "quality")
+SIGNALS = (
+    *("text", "language", "language_limit", "datatrove", "dolma"),
+    *("urls", "bad_words", "decontamination", "edited", "quality"),
+)
 """Datasets that are columns of the view `signals`, together with the user's own."""
 
 DATASETS = {
@@ -24,7 +27,18 @@ DATASETS = {
     "records": (("extract", "records"),),
     "text": (("text", "text"),),
     "language": (("language", "language"),),
-    "quality": (("quality", "quality"),),
+    "language_limit": (("language_limit", "language_limit"),),
+    "urls": (("urls", "urls"),),
+    "bad_words": (("bad_words", "bad_words"),),
+    "datatrove": (("datatrove", "datatrove"),),
+    "dolma": (("dolma", "dolma"),),
+    "edited": (("edit", "edited"),),
+    "decontamination": (("decontaminate", "decontamination"),),
+    "quality": (("quality", "quality"), ("quality", "combined")),
+    "edits": (("edit", "edits"),),
+    "contamination": (("decontaminate", "contamination"),),
+    "questions": (("report_questions", "question_documents"),),
+    "question_files": (("report_questions", "question_files"),),
     "pairs": (("exact", "pairs"), ("verify", "pairs")),
     "split": (("split", "split"),),
     "decisions": (("decide", "decisions"),),
@@ -59,10 +73,12 @@ class RunFolder:
         return dict(self.manifest["stages"][stage]["counts"]) if self.has(stage) else {}
 
     def datasets(self) -> dict[str, list[Path]]:
-        """The files of every dataset that the run has, by name; each of the user's signals is one by its own name."""
+        """The files of every dataset that the run has, by name; each signal of the user's, and each score, is one."""
         stages = self.manifest["stages"]
         known = dict(DATASETS)
         known.update({name: ((name, "user"),) for name in stages if name.startswith("user_")})
+        scores = [name for name in stages if name.startswith("score_")]
+        known.update({name: ((name, "quality"), (name, "perplexity")) for name in scores})
         found = {
             name: [path for stage, dataset in places if stage in stages for path in self.files(stage, dataset)]
             for name, places in known.items()
@@ -87,7 +103,7 @@ class RunFolder:
         for name, paths in known.items():
             if all(path.suffix == ".parquet" for path in paths):
                 connection.read_parquet([str(path) for path in paths], hive_partitioning=False).create_view(name)
-        signals = [name for name in known if name in SIGNALS or name.startswith("user_")]
+        signals = [name for name in known if name in SIGNALS or name.startswith(("user_", "score_"))]
         if signals:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
@@ -124,6 +140,7 @@ def update_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
         stages = manifest["stages"]
         if all(before["stages"].get(name) == entry for name, entry in stages.items()):
             merged["stages"] = {**before["stages"], **stages}
+            merged["quality_limits"] = manifest["quality_limits"] or before.get("quality_limits", [])
             merged["variants"] = manifest["variants"] or before["variants"]
             merged["ablation"] = manifest["ablation"] or before["ablation"]
     write_json(path / "manifest.json", merged)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datassay.cli.run_folder import RunFolder
+from datassay.corpus.edits import edited
 from datassay.corpus.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 TEXT_CHARACTERS = 600
 """How much of a text is shown."""
 MAX_DUPLICATES = 10
+MAX_EDITS = 20
+EDIT_CHARACTERS = 60
+"""How much of what an edit takes out is shown."""
 MAX_DOCUMENTS = 10
 """Ledgers that are shown where a URL was captured more often; the others are named by id."""
 
@@ -55,10 +59,32 @@ def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Map
     yield from _duplicates(run, connection, name)
     if run.has("text"):
         yield from _signals(connection, name)
-    yield "text"
-    shown = document["text"][:TEXT_CHARACTERS]
-    shown += "…" if len(document["text"]) > TEXT_CHARACTERS else ""
-    yield "\n".join(f"  | {line}" for line in shown.split("\n"))
+    edits = _rows(connection, "SELECT * FROM edits WHERE id = $1 ORDER BY start", name) if run.has("edit") else []
+    yield from _edits(document["text"], edits)
+    yield "text" if not edits else "text before the edits"
+    yield _shown(document["text"])
+    if edits:
+        yield "text after the edits"
+        yield _shown(edited(document["text"], [(e["start"], e["end"], e["replacement"]) for e in edits]))
+
+
+def _edits(text: str, edits: list[dict[str, Any]]) -> Iterator[str]:
+    """What the edits of a text take out, and put in."""
+    if edits:
+        yield f"edits      {len(edits)}"
+    for edit in edits[:MAX_EDITS]:
+        gone = " ".join(text[edit["start"] : edit["end"]].split())
+        gone = gone if len(gone) <= EDIT_CHARACTERS else gone[: EDIT_CHARACTERS - 1] + "…"
+        becomes = f" becomes {edit['replacement']!r}" if edit["replacement"] else ""
+        yield f"  {edit['rule']:<28} at {edit['start']}: {gone!r}{becomes}"
+    if len(edits) > MAX_EDITS:
+        yield f"  and {len(edits) - MAX_EDITS} more"
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text, each line behind a bar."""
+    shown = text[:TEXT_CHARACTERS] + ("…" if len(text) > TEXT_CHARACTERS else "")
+    return "\n".join(f"  | {line}" for line in shown.split("\n"))
 
 
 def _signals(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ REFERENCE_VERSION = 1
 VALIDATION = "validation/"
 """Prefix of the source name of validation files; the domain follows, `*` for each document's own field `domain`."""
 REFERENCE = "reference"
-"""Source name of the good text that trains the quality classifier."""
+"""Source name of the good text that trains the quality classifier; with / and a name that of another score."""
 HELD_OUT = "held_out"
 """Domain of the validation documents that are held out of the input itself."""
 BIG_DOMAIN_SHARE = 0.05
@@ -105,7 +105,7 @@ def _roles(shard: Path, settings: SplitPlan, big: set[str]) -> Iterator[tuple[st
                 if domain == "*":
                     domain = _own_domain(batch["metadata"][i].as_py(), domains[i])
                 yield ids[i], "unused" if domain in settings.without_domains else "validation", domain
-            elif source == REFERENCE:
+            elif source == REFERENCE or source.startswith(f"{REFERENCE}/"):
                 yield ids[i], REFERENCE, None
             elif chance[i] < settings.share:
                 yield ids[i], "validation", HELD_OUT

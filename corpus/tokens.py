@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from datassay.corpus.edits import Editor
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import StoreError
 from datassay.corpus.store import Outputs, read_batches
@@ -32,7 +33,11 @@ TOKENIZE_VERSION = 1
 
 
 def tokenize(inputs: Inputs, settings: TokenizeSettings, out: Outputs) -> None:  # noqa: ARG001
-    """Token ids of dataset `corpus` (columns `id` and `text`) by the one file of dataset `tokenizer`."""
+    """Token ids of dataset `corpus` (columns `id` and `text`) by the one file of dataset `tokenizer`.
+
+    Reads also, if there, `edits` (corpus.edits), and then tokenizes the edited texts.
+    """
+    editor = Editor.of_files(inputs.files.get("edits", ()))
     tokenizer = load_tokenizer(inputs.one("tokenizer"))
     schema = token_schema(tokenizer)
     with (
@@ -41,6 +46,7 @@ def tokenize(inputs: Inputs, settings: TokenizeSettings, out: Outputs) -> None: 
         pa.ipc.new_stream(file, schema) as writer,
     ):
         for batch in read_batches(inputs.all("corpus"), columns=["id", "text"], n_rows=1024):
+            batch, _ = editor.apply(batch)
             tokens = token_batch(batch.column("id"), batch.column("text"), tokenizer)
             writer.write_batch(tokens)
             out.counts["n_documents"] += tokens.num_rows

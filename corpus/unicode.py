@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from datassay.corpus.compiled import compiled
 
 VERSION = "14.0.0"
 """Of the Unicode Character Database that the tables were made from."""
@@ -93,19 +94,19 @@ def load_tables(path: Path = DATA) -> Tables:
         return Tables(*(np.ascontiguousarray(file[name]) for name in Tables._fields))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def kind_of(tables: Tables, code: int) -> int:
     """The flags of a character."""
     return tables.kind[tables.kind_block[code >> 8], code & 255]  # type: ignore[no-any-return]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def lower_of(tables: Tables, code: int) -> int:
     """The simple lower case of a character: one character, itself if it has none."""
     return code + tables.lower[tables.lower_block[code >> 8], code & 255]  # type: ignore[no-any-return]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def decode(
     data: NDArray[np.uint8], start: int, end: int, tables: Tables, codes: NDArray[np.int32], kinds: NDArray[np.uint16]
 ) -> int:

@@ -1,4 +1,7 @@
-"""The product: the refined corpus, with the final text and what is known of each document."""
+"""The product: the refined corpus, with the final text and what is known of each document.
+
+Edits are applied here, and nowhere before: all stages up to here read the text as it was.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from datassay.corpus.edits import Editor
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
 
-VERSION = 1
+VERSION = 2
 
 CORPUS = pa.schema(
     [
@@ -40,7 +44,7 @@ class WritePlan(BaseModel, frozen=True, extra="forbid"):
 
 
 def write_corpus(inputs: Inputs, settings: WritePlan, out: Outputs) -> None:
-    """The kept documents of one shard. Reads `clean`, `decisions`, `language` and `quality`.
+    """The kept documents of one shard, edited. Reads `clean`, `decisions`, `language`, and if there `quality`, `edits`.
 
     Writes `corpus`, which later stages and queries read, and `jsonl` if the format asks for it.
     """
@@ -70,6 +74,7 @@ def _compressed(out: Outputs) -> Iterator[BinaryIO]:
 def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
     """The kept rows of the shard in the schema of the corpus; counts documents and bytes."""
     keep = pq.read_table(inputs.all("decisions")[0], columns=["keep"])["keep"]
+    editor = Editor.of_files(inputs.files.get("edits", ()))
     signals = {}
     for dataset, names in (("language", ("language", "language_score")), ("quality", ("quality",))):
         for path in inputs.files.get(dataset, ()):
@@ -85,7 +90,9 @@ def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
                 missing = pa.nulls(batch.num_rows, CORPUS.field(name).type)
                 columns[name] = batch[name] if name in batch.schema.names else missing
         rows = pa.RecordBatch.from_arrays([columns[name] for name in CORPUS.names], schema=CORPUS)
-        rows = rows.filter(_slice(keep, here))
+        rows, n_edited = editor.apply(rows.filter(_slice(keep, here)))
+        if n_edited:
+            out.counts["edited"] += n_edited
         out.counts["documents"] += rows.num_rows
         out.counts["n_bytes"] += pa.compute.sum(pa.compute.binary_length(rows["text"])).as_py() or 0
         yield rows

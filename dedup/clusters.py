@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 from numpy.typing import NDArray
 
+from datassay.corpus.compiled import compiled
 from datassay.dedup.settings import KeepCriterion
 
 CLUSTER = pa.schema(
@@ -34,7 +34,7 @@ def clusters(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArra
     return roots
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _union(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
     """Union-find, linking to the smaller root, so that the order of edges does not matter; paths are halved."""
     parent = np.arange(n_nodes)
@@ -46,7 +46,7 @@ def _union(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[
     return parent
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _root(parent: NDArray[np.int64], node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]

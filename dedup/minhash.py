@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 
+from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import splitmix64
 from datassay.corpus.store import Outputs, read_batches
@@ -123,7 +123,7 @@ def sign_sets(sets: ShingleSets, parameters: tuple[NDArray[np.uint32], NDArray[n
     return signatures
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _minima(
     offsets: NDArray[np.int64],
     values: NDArray[np.uint32],
@@ -143,7 +143,7 @@ def _minima(
     return signatures
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _murmur_finalizer(x: np.uint32) -> np.uint32:
     """Spread 32 bits over 32 bits, one to one: `fmix32` of MurmurHash3 (Appleby)."""
     x = np.uint32(np.uint32(x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
+from datassay.corpus.compiled import compiled
 from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Tables, kind_of, lower_of
 
 _UNDERSCORE = ord("_")
@@ -59,7 +59,7 @@ def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]
     return bounds, np.frombuffer(data or b"", np.uint8)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _hash_shingles(
     offsets: NDArray[np.int64], data: NDArray[np.uint8], tables: Tables, k_words: int, k_characters: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]:
@@ -79,7 +79,7 @@ def _hash_shingles(
     return hashes[:end], ends, by_characters
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _ascii_words(tables: Tables) -> NDArray[np.uint8]:
     """(128,), the lower case of each ASCII character that belongs to words, 0 for the others."""
     words = np.zeros(128, np.uint8)
@@ -89,7 +89,7 @@ def _ascii_words(tables: Tables) -> NDArray[np.uint8]:
     return words
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _hash_words(
     data: NDArray[np.uint8],
     start: int,
@@ -132,7 +132,7 @@ def _hash_words(
     return n_words, 2 * n_unspaced > n_letters
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _decode(data: NDArray[np.uint8], i: int) -> tuple[int, int]:
     """The character of two to four bytes that begins at i, and where the next begins."""
     lead = int(data[i])
@@ -145,7 +145,7 @@ def _decode(data: NDArray[np.uint8], i: int) -> tuple[int, int]:
     return (code & 0x7FFF) << 6 | int(data[i + 3]) & 0x3F, i + 4
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _combine(words: NDArray[np.uint64], n_words: int, k: int, hashes: NDArray[np.uint32]) -> int:
     """Write the hashes of all runs of k words to `hashes`; how many there are."""
     n_shingles = max(1, n_words - k + 1) if n_words else 0
@@ -160,7 +160,7 @@ def _combine(words: NDArray[np.uint64], n_words: int, k: int, hashes: NDArray[np
     return n_shingles + (n_shingles == 1)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _drop_repeats(hashes: NDArray[np.uint32], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Move the distinct values of each document, sorted, to the front of `hashes`; their bounds, and how many."""
     bounds = np.zeros(len(ends) + 1, np.int64)
@@ -175,7 +175,7 @@ def _drop_repeats(hashes: NDArray[np.uint32], ends: NDArray[np.int64]) -> tuple[
     return bounds, n_values
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _mix(x: np.uint64) -> np.uint64:
     """Spread 64 bits over 64 bits, one to one: the finalizer of splitmix64 (Steele, Lea, Flood 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
 from datassay.dedup.candidates import unique_rows
@@ -152,7 +152,7 @@ def read_sets(path: Path, rows: NDArray[np.integer]) -> StoredSets:
     return StoredSets(rows.astype(np.int64), pa.concat_arrays(ids), offsets, np.concatenate(values))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def jaccards(
     offsets_a: NDArray[np.int64],
     values_a: NDArray[np.uint32],

@@ -27,15 +27,34 @@ from pydantic.fields import FieldInfo
 from datassay.cli import decisions, run
 from datassay.cli.main import app
 from datassay.cli.pipeline import stages
-from datassay.cli.recipe import Recipe
 from datassay.cli.run_folder import DATASETS, RunFolder
-from datassay.corpus import errors, language, schema, split, tokens, words, write
+from datassay.cli.sections import ClassifierScore, GptScore, NgramScore, Recipe
+from datassay.cli.signals import OPTIONAL
+from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
 from datassay.dedup import exact
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
-from datassay.filters import c4, fineweb, gopher, gpt3, lines, quality, text_signals
+from datassay.filters import (
+    bad_words,
+    c4,
+    datatrove,
+    decontaminate,
+    decontaminate_settings,
+    dolma,
+    edit,
+    fineweb,
+    gopher,
+    gpt3,
+    line_rules,
+    lines,
+    quality_settings,
+    redpajama2,
+    refinedweb,
+    text_signals,
+    url_lists,
+)
 from datassay.filters.presets import PRESET_SETTINGS, PRESETS
 from datassay.filters.rules import Rule
 from datassay.model import ablation, ablation_plan, statistics
@@ -54,8 +73,20 @@ STAGES = {
     "extract": "`documents`: pages with text; `records`: what became of every record of the input",
     "clean": "`clean`: the documents with repaired text; what all later stages read",
     "text": "`text`: the signals of each text",
-    "language": "`language`: the two likeliest languages of each text",
+    "language": "`language`: the likeliest languages of each text, and its script",
+    "thresholds": 'with `min_score = "auto"`: the score from which on each language is believed (JSON)',
+    "language_limit": "`language_limit`: that score beside each document",
     "user_NAME": "`user`: a signal of your own, a stage for each",
+    "datatrove": "`datatrove`: signals by datatrove's definitions, if a rule or `measure` asks for them",
+    "dolma": "`dolma`: signals by Dolma's definitions, if a rule or `measure` asks for them",
+    "urls": "`urls`: what lists say of each URL",
+    "bad_words": "`bad_words`: bad words of each text",
+    "index_questions": "`questions` and their n-grams",
+    "count_matches": "`matches`: where documents hold n-grams of questions",
+    "frequent_ngrams": "`frequent_ngrams`: those that too many documents hold to count",
+    "decontaminate": "`decontamination` (signals), `contamination` (what is shared with which question), `edits`",
+    "report_questions": "`question_files`, `question_documents`: what was found of each file, and each question",
+    "edit": "`edits`: every span that is cut or replaced; `edited`: signals of what they leave",
     "texts": "`texts`: hashes of texts, by partition",
     "exact": "`pairs` of the same text; `repeats`: the copies that are signed no more",
     "sign": "`signatures` and shingle sets; `bands`: their keys, by partition",
@@ -63,11 +94,16 @@ STAGES = {
     "attach": "`halves`: candidates with the shingles of their first document",
     "verify": "`pairs` whose true Jaccard similarity is high enough",
     "split": "`split`: the role of each document",
+    "score_NAME_reference": "the same for one of [[scores]]: its good text",
+    "score_NAME_model": "its model",
+    "score_NAME": "the score of each document, a stage for each",
     "reference": "`reference`: the good text that is no near copy of validation text",
     "quality_model": "`quality_model`: the classifier; `quality_card`: what it was trained on, and its AUC",
-    "quality": "`quality`: the score of each document",
+    "percentiles": "with `quality.combine`: the edges of the buckets of each score (JSON)",
+    "quality": "`quality`: the score of each document; `combined` with `quality.combine`",
     "verdicts": "`verdicts`: every rule that each document fails",
-    "decide": "`decisions`: what the recipe keeps, with all reasons",
+    "preset_NAME": "the same by the rules of a preset that the ablation tries, a stage for each",
+    "decide": "`decisions`: what the recipe keeps, with all reasons; `limits`: what the quality cut-off came to (JSON)",
     "variants": "`kept`: the ids that each variant of the ablation keeps, a task for each",
     "write": "`corpus`: the refined corpus",
     "tokenizer": "`tokenizer`: a tokenizer.json",
@@ -75,6 +111,7 @@ STAGES = {
     "validation": "`validation`: the texts to evaluate, a partition for each domain",
     "ablation_tokenizer": "`tokenizer`: the one that all variants share",
     "ablation_tokens": "`tokens` of all documents, from which each variant takes its own",
+    "edited_tokens": "the same after the recipe's edits",
     "validation_tokens": "`tokens` of the validation texts, a file for each domain",
 }
 """What each stage writes, in order."""
@@ -119,7 +156,18 @@ PARQUET = (
     Dataset("records", schema, "RECORD"),
     Dataset("text", text_signals, "TEXT_SIGNALS"),
     Dataset("language", language, "LANGUAGE"),
-    Dataset("quality", quality, "QUALITY"),
+    Dataset("language_limit", language_limits, "LANGUAGE_LIMIT"),
+    Dataset("datatrove", datatrove, "DATATROVE_SIGNALS"),
+    Dataset("dolma", dolma, "DOLMA_SIGNALS"),
+    Dataset("edited", edit, "", "`id`, and the [signals of edits](#of-edits) that the recipe asks for."),
+    Dataset("quality", quality_settings, "", "`id`, and the [signals of quality](#of-quality)."),
+    Dataset("urls", url_lists, "URL_SIGNALS"),
+    Dataset("bad_words", bad_words, "BAD_WORD_SIGNALS"),
+    Dataset("decontamination", decontaminate, "DECONTAMINATION"),
+    Dataset("contamination", decontaminate, "CONTAMINATION"),
+    Dataset("questions", decontaminate, "QUESTION_DOCUMENTS"),
+    Dataset("question_files", decontaminate, "QUESTION_FILES"),
+    Dataset("edits", edits, "EDIT"),
     Dataset("pairs", exact, "PAIR"),
     Dataset("split", split, "SPLIT"),
     Dataset("decisions", decisions, "DECISION"),
@@ -127,6 +175,14 @@ PARQUET = (
     Dataset("kept", decisions, "KEPT", "Of stage `variants`; not a view."),
     Dataset("scores", ablation, "SCORES", "Of each run of the ablation; not a view."),
 )
+
+
+SIGNAL_TABLES = {
+    "TEXT_SIGNALS": "Of the text",
+    "DATATROVE_SIGNALS": "By datatrove's definitions",
+    "DOLMA_SIGNALS": "By Dolma's definitions",
+}
+"""Schemas whose columns are described among the signals, and under which heading."""
 
 
 def reference() -> str:
@@ -138,6 +194,8 @@ def reference() -> str:
         *("## The recipe\n", *recipe()),
         *("## Signals\n", *signals()),
         *("## Presets of rules\n", *presets()),
+        *("## Presets of edits\n", *edit_presets()),
+        *("## Presets of decontamination\n", *question_presets()),
         *("## Presets of MinHash\n", *minhash()),
         *("## The run folder\n", RUN_FOLDER, "### Stages, in order\n", table(("stage", "writes"), stage_rows())),
         *("## Datasets\n", *datasets()),
@@ -235,12 +293,17 @@ def recipe() -> Iterator[str]:
         "`--set TABLE.KEY=VALUE` changes a key for one call, `--set TABLE.KEY=` removes it. "
         "`datassay recipes show schema` prints the JSON schema, for editors.\n"
     )
-    top = [name for name in Recipe.model_fields if model_of(Recipe, name) is None]
+    top = [name for name in Recipe.model_fields if name != "scores" and model_of(Recipe, name) is None]
     yield "### Top of the file\n"
     yield table(("key", "type", "default", "meaning"), [key_row(Recipe, name, "") for name in top])
     for name, field in Recipe.model_fields.items():
         model = model_of(Recipe, name)
-        if model is not None:
+        if name == "scores":
+            yield "### [[scores]]\n\nFurther scores beside `quality`, of three kinds. Any number of these tables.\n"
+            for kind in (ClassifierScore, NgramScore, GptScore):
+                yield f"{one_line(kind.__doc__)}\n"
+                yield table(("key", "type", "default", "meaning"), key_rows(kind, ""))
+        elif model is not None:
             brackets = f"[[{name}]]" if field.default == () else f"[{name}]"
             yield f"### {brackets}\n\n{one_line(model.__doc__)} {if_absent(name, field)}\n"
             yield table(("key", "type", "default", "meaning"), key_rows(model, ""))
@@ -283,7 +346,7 @@ def key_rows(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
 def key_row(kind: type[BaseModel], name: str, prefix: str) -> tuple[str, str, str, str]:
     field = kind.model_fields[name]
     json_type = kind.model_json_schema()["properties"][name]
-    default = "required" if field.is_required() else toml(field.default)
+    default = "required" if field.is_required() else toml(field.get_default(call_default_factory=True))
     default = "the file's name" if kind is Recipe and name == "name" else default
     return code(prefix + name), type_words(json_type), default, field_docs(kind)[name]
 
@@ -292,6 +355,8 @@ def toml(value: object) -> str:
     """A default as TOML would write it."""
     if value is None:
         return "none"
+    if isinstance(value, BaseModel):
+        return "its defaults"
     if isinstance(value, tuple):
         value = list(value)
     return code(json.dumps(value, ensure_ascii=False))
@@ -303,6 +368,10 @@ NAMES = {"array": "list", "object": "table"}
 
 def type_words(json_type: Mapping[str, Any]) -> str:
     """A JSON schema's type in words, with its limits."""
+    if "$ref" in json_type:
+        return "table"
+    if "const" in json_type:
+        return code(json.dumps(json_type["const"]))
     if "anyOf" in json_type:
         return " or ".join(type_words(option) for option in json_type["anyOf"] if option.get("type") != "null")
     if "enum" in json_type:
@@ -327,11 +396,31 @@ def signals() -> Iterator[str]:
         rows.append((code(signal.name), str(signal.type), signal.definition, aliases, published))
     yield "### Of the text\n"
     yield table(("signal", "type", "definition", "in RedPajama-V2", "source"), rows)
-    yield "### Of language and quality\n"
-    others = [Dataset("language", language, "LANGUAGE"), Dataset("quality", quality, "QUALITY")]
-    yield table(
-        ("signal", "type", "meaning"),
-        [row for dataset in others for row in schema_rows(dataset) if row[0] != "`id`"],
+    yield "### Of language\n"
+    others = [Dataset("language", language, name) for name in ("LANGUAGE", "PARAGRAPHS")]
+    yield signal_table(*others, Dataset("language_limit", language_limits, "LANGUAGE_LIMIT"))
+    yield (
+        "The `paragraph_…` are there with `language.paragraphs = true`, `language_min_score` with "
+        '`min_score = "auto"`.\n'
+    )
+    for title, module in (("datatrove", datatrove), ("Dolma", dolma)):
+        yield f"### By {title}'s definitions\n"
+        yield f'Measured where a rule mentions one, or with `measure = ["{title.lower()}"]`.\n'
+        rows = [(code(signal.name), str(signal.type), signal.definition) for signal in module.SIGNALS]
+        yield table(("signal", "type", "definition"), rows)
+    yield "### Of URLs, with [urls]\n"
+    yield signal_table(Dataset("urls", url_lists, "URL_SIGNALS"))
+    yield "### Of bad words, with [bad_words]\n"
+    yield signal_table(Dataset("bad_words", bad_words, "BAD_WORD_SIGNALS"))
+    yield "### Of questions, with [decontaminate]\n"
+    yield signal_table(Dataset("decontamination", decontaminate, "DECONTAMINATION"))
+    yield "### Of edits\n\nMeasured where the recipe edits, or a rule mentions one.\n"
+    yield table(("signal", "definition"), [(code(name), text) for name, text in edit.EDIT_SIGNALS.items()])
+    yield "### Of quality\n"
+    yield (
+        "`quality`, from 0 (raw) to 1 (good), with a table [quality]; with `combine` also `quality_bucket`, its "
+        "percentile bucket from 0 to 19. A score of [[scores]] has the name that the recipe gives it; a perplexity "
+        "`ppl` also gives `ppl_log10`, the mean over words, and `ppl_unknown`, the share of unknown words.\n"
     )
     yield (
         "Rules may also use the columns of `documents`, but for the text: `url`, `domain`, `date`, `source`, "
@@ -339,9 +428,36 @@ def signals() -> Iterator[str]:
     )
 
 
+def signal_table(*datasets: Dataset) -> str:
+    """The columns of some datasets, but for the id."""
+    rows = [row for dataset in datasets for row in schema_rows(dataset) if row[0] != "`id`"]
+    return table(("signal", "type", "meaning"), rows)
+
+
+def edit_presets() -> Iterator[str]:
+    """What each preset of edits cuts."""
+    yield f"{inspect.cleandoc(line_rules.__doc__ or '')}\n"
+    for name, preset in line_rules.LINE_PRESETS.items():
+        yield f"**`{name}`** ({preset.source})\n"
+        yield table(("rule", "cuts"), [(code(rule.name), rule.cuts) for rule in preset.rules])
+
+
+def question_presets() -> Iterator[str]:
+    """The values of each preset of decontamination."""
+    yield f"{inspect.cleandoc(decontaminate_settings.__doc__ or '')}\n"
+
+
 def presets() -> Iterator[str]:
     """The presets of each published method, with what its module says about it."""
-    by_module = {gopher: "gopher", c4: "c4", fineweb: "fineweb", gpt3: "gpt3"}
+    by_module = {
+        gopher: "gopher",
+        c4: "c4",
+        fineweb: "fineweb",
+        refinedweb: "refinedweb",
+        dolma: "dolma",
+        redpajama2: "redpajama2",
+        gpt3: "gpt3",
+    }
     assert all(name.split("-")[0] in by_module.values() for name in PRESETS)
     for module, family in by_module.items():
         yield f"### {family}\n\n{inspect.cleandoc(module.__doc__ or '')}\n"
@@ -389,19 +505,33 @@ def minhash() -> Iterator[str]:
 
 def stage_rows() -> list[tuple[str, str]]:
     """The stages of a recipe that has everything. Raises ValueError if STAGES is not that table."""
-    everything = Recipe.model_validate(
-        {
-            "name": "x",
-            "input": {"paths": ["x"]},
-            "signals": [{"name": "NAME", "join": "x.parquet"}],
-            "quality": {"reference": ["x"]},
-            "ablate": {},
-        }
-    )
-    names = [stage.name for stage in stages(everything, limit=1)]
+    everything: dict[str, Any] = {
+        "name": "x",
+        "input": {"paths": ["x"]},
+        "language": {"min_score": "auto"},
+        "signals": [{"name": "NAME", "join": "x.parquet"}],
+        "measure": list(OPTIONAL),
+        "edits": [{"preset": "citations"}],
+        "urls": {},
+        "bad_words": {},
+        "decontaminate": {"questions": {"x": "x"}},
+        "scores": [{"name": "NAME", "kind": "logistic", "reference": ["x"]}],
+        "quality": {"reference": ["x"]},
+        "ablate": {"presets": ["gopher"]},
+    }
+    combined = {**everything, "quality": {"combine": ["NAME"]}}
+    names = stage_names(everything)
+    place = names.index("quality")
+    names[place:place] = [name for name in stage_names(combined) if name not in names]
     if names != list(STAGES):
         raise ValueError(f"STAGES in {__file__} has {list(STAGES)}, the pipeline {names}")
     return [(code(name), writes) for name, writes in STAGES.items()]
+
+
+def stage_names(recipe: Mapping[str, Any]) -> list[str]:
+    """The stages of a recipe, in order."""
+    found = stages(Recipe.model_validate(recipe), limit=1)
+    return ["preset_NAME" if stage.name.startswith("preset_") else stage.name for stage in found]
 
 
 def datasets() -> Iterator[str]:
@@ -416,9 +546,10 @@ def datasets() -> Iterator[str]:
         yield f"### {dataset.name}\n"
         if dataset.note:
             yield dataset.note + "\n"
-        if dataset.constant == "TEXT_SIGNALS":
-            yield "`id`, and the [signals of the text](#of-the-text).\n"
-        else:
+        if dataset.constant in SIGNAL_TABLES:
+            title = SIGNAL_TABLES[dataset.constant]
+            yield f"`id`, and the signals [{title.lower()}](#{title.lower().replace(' ', '-').replace(chr(39), '')}).\n"
+        elif dataset.constant:
             yield table(("column", "type", "meaning"), schema_rows(dataset))
         if dataset.name == "split":
             yield one_line(docstring(assignment(dataset)[1])) + "\n"

@@ -30,7 +30,7 @@ from datassay.filters.rules import Rule
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 REASON = pa.struct(
     [
@@ -91,21 +91,23 @@ def check_rules(rules: Sequence[Rule], signals: pa.Schema) -> None:
     with TemporaryDirectory() as temp, connect(MEMORY, 1, Path(temp)) as con:
         con.register("signals", signals.empty_table())
         for rule in rules:
-            _check_rule(con, rule, signals)
+            _check_condition(con, f"rule {rule.name!r}: keep = {rule.keep!r}", rule.keep, signals)
+            if rule.only:
+                _check_condition(con, f"rule {rule.name!r}: only = {rule.only!r}", rule.only, signals)
 
 
-def _check_rule(con: DuckDBPyConnection, rule: Rule, signals: pa.Schema) -> None:
+def _check_condition(con: DuckDBPyConnection, where: str, condition: str, signals: pa.Schema) -> None:
+    """Raise RecipeError, which begins with `where`, if it is no condition over the signals of one document."""
     import duckdb
 
-    where = f"rule {rule.name!r}: keep = {rule.keep!r}"
     try:
-        trees = _expressions(con, rule.keep)
+        trees = _expressions(con, condition)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from error
     if len(trees) != 1:
         raise RecipeError(f"{where}: give one condition; join several by AND")
-    nodes = list(_nodes(trees))
-    for name in _column_names(nodes):
+    nodes = list(expression_nodes(trees))
+    for name in column_names(nodes):
         if name not in signals.names:
             near = get_close_matches(name, signals.names, n=1, cutoff=0)
             raise RecipeError(f"{where}: there is no signal {name!r}; did you mean {near[0]!r}?")
@@ -115,12 +117,12 @@ def _check_rule(con: DuckDBPyConnection, rule: Rule, signals: pa.Schema) -> None
         if _is_volatile(con, name):
             raise RecipeError(f"{where}: {name}() is not the same in every run; use signals and constants")
     try:
-        con.execute(f"DESCRIBE SELECT 1 FROM signals WHERE ({rule.keep}\n)").fetchall()  # no aggregates, no windows
-        ((_, kind, *_),) = con.execute(f"DESCRIBE SELECT ({rule.keep}\n) AS keep FROM signals").fetchall()
+        con.execute(f"DESCRIBE SELECT 1 FROM signals WHERE ({condition}\n)").fetchall()  # no aggregates, no windows
+        ((_, kind, *_),) = con.execute(f"DESCRIBE SELECT ({condition}\n) AS keep FROM signals").fetchall()
     except duckdb.Error as error:
         raise RecipeError(f"{where}: {str(error).splitlines()[0]}") from error
     if kind != "BOOLEAN":
-        raise RecipeError(f"{where}: this is a {kind}, not a condition; right would be something like {rule.keep} > 0")
+        raise RecipeError(f"{where}: this is a {kind}, not a condition; right would be something like {condition} > 0")
 
 
 def _is_volatile(con: DuckDBPyConnection, function: str) -> bool:
@@ -141,7 +143,7 @@ def _expressions(con: DuckDBPyConnection, sql: str) -> list[Any]:
     return list(nodes[0]["select_list"])
 
 
-def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
+def expression_nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
     """All expressions of a syntax tree, in the order in which they are written."""
     if isinstance(tree, dict):
         if "class" in tree:
@@ -149,27 +151,28 @@ def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
         tree = list(tree.values())
     if isinstance(tree, list):
         for part in tree:
-            yield from _nodes(part)
+            yield from expression_nodes(part)
 
 
-def _column_names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+def column_names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
     """The columns that these expressions mention, each once, in order."""
     return list(dict.fromkeys(".".join(node["column_names"]) for node in nodes if node["class"] == "COLUMN_REF"))
 
 
 def rule_columns(con: DuckDBPyConnection, rules: Sequence[Rule]) -> list[list[str]]:
-    """For each of some checked rules, the columns that its condition mentions, each once, in order."""
-    trees = _expressions(con, ", ".join(f"({rule.keep}\n)" for rule in rules)) if rules else []
-    return [_column_names(list(_nodes(tree))) for tree in trees]
+    """For each of some checked rules, the columns that its conditions mention, each once, those of `keep` first."""
+    conditions = [f"({rule.keep}\n), ({rule.only or True}\n)" for rule in rules]
+    trees = _expressions(con, ", ".join(conditions)) if rules else []
+    return [column_names(list(expression_nodes(list(pair)))) for pair in zip(trees[::2], trees[1::2], strict=True)]
 
 
 def failed_rules(con: DuckDBPyConnection, rules: Sequence[Rule], signals: pa.Table) -> pa.ListArray:
     """For each row of `signals`, in order, every rule that it fails: a list of REASON, in the order of the rules.
 
-    A rule fails where its condition is false or null. The value is that of the first number (or boolean, as 0 or 1)
-    that the condition mentions; the limit is the condition itself.
+    A rule fails where it judges the document and its condition is false or null. The value is that of the first number
+    (or boolean, as 0 or 1) that the condition mentions; the limit is the condition itself.
     """
-    rows = [np.flatnonzero(fails) for fails in _fails(con, rules, signals)]
+    rows = [np.flatnonzero(fails) for fails in failures(con, rules, signals)]
     entries = [_NO_REASONS]
     for rule, names, failed in zip(rules, rule_columns(con, rules), rows, strict=True):
         number = next((name for name in names if _is_number(signals.schema.field(name).type)), None)
@@ -178,15 +181,21 @@ def failed_rules(con: DuckDBPyConnection, rules: Sequence[Rule], signals: pa.Tab
     return _lists(signals.num_rows, np.concatenate([*rows, np.empty(0, np.int64)]), pa.concat_arrays(entries))
 
 
-def _fails(con: DuckDBPyConnection, rules: Sequence[Rule], signals: pa.Table) -> list[NDArray[np.bool_]]:
+def failures(con: DuckDBPyConnection, rules: Sequence[Rule], signals: pa.Table) -> list[NDArray[np.bool_]]:
     """For each rule, whether each row fails it."""
     if not rules:
         return []
     con.register("signals", signals.append_column("row number", pa.array(np.arange(signals.num_rows))))
-    conditions = ", ".join(f"({rule.keep}\n) IS NOT TRUE AS fails_{j}" for j, rule in enumerate(rules))
+    conditions = ", ".join(f"{_fails_if(rule)} AS fails_{j}" for j, rule in enumerate(rules))
     found = con.execute(f'SELECT {conditions} FROM signals ORDER BY "row number"').fetchnumpy()
     con.unregister("signals")
     return [np.asarray(found[f"fails_{j}"], bool) for j in range(len(rules))]
+
+
+def _fails_if(rule: Rule) -> str:
+    """SQL that is true where a rule fails, and else false."""
+    fails = f"({rule.keep}\n) IS NOT TRUE"
+    return f"(({rule.only}\n) IS TRUE AND {fails})" if rule.only else fails
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -6,6 +6,8 @@ among tokens, as datatrove does, every comma counts against a text, and of novel
 is counted per token; of a repeated line or paragraph only the later copies count, and characters are divided
 by all characters of the text. Unlike there, the most frequent n-gram counts only if it comes more than once, of several
 it is the longest, stop words count in any case, and blank lines do not count among the lines.
+
+`gopher-quality-code` and `gopher-repetition-code` are datatrove's filters as they are, over the signals of `datatrove`.
 """
 
 from __future__ import annotations
@@ -39,3 +41,32 @@ GOPHER_REPETITION = (
     ),
 )
 GOPHER = GOPHER_QUALITY + GOPHER_REPETITION
+
+_QUALITY_CODE = "datatrove, GopherQualityFilter"
+_REPETITION_CODE = "datatrove, GopherRepetitionFilter"
+
+GOPHER_QUALITY_CODE = (
+    Rule("word_count", "dt_word_count BETWEEN 50 AND 100000", _QUALITY_CODE),
+    Rule("mean_word_length", "dt_mean_word_length BETWEEN 3 AND 10", _QUALITY_CODE),
+    Rule("hash_ratio", "dt_hash_ratio <= 0.1", _QUALITY_CODE),
+    Rule("ellipsis_ratio", "dt_ellipsis_ratio <= 0.1", _QUALITY_CODE),
+    Rule("bullet_lines", "dt_bullet_line_fraction <= 0.9", _QUALITY_CODE),
+    Rule("ellipsis_lines", "dt_ellipsis_line_fraction <= 0.3", _QUALITY_CODE),
+    Rule("alpha_tokens", "dt_alpha_token_fraction >= 0.8", _QUALITY_CODE),
+    Rule("stop_words", "dt_stop_word_count >= 2", _QUALITY_CODE),
+)
+GOPHER_REPETITION_CODE = (
+    Rule("empty", "dt_char_count > 0", _REPETITION_CODE),
+    Rule("duplicate_paragraphs", "dt_duplicate_paragraph_fraction <= 0.3", _REPETITION_CODE),
+    Rule("duplicate_paragraph_chars", "dt_duplicate_paragraph_char_fraction <= 0.2", _REPETITION_CODE),
+    Rule("duplicate_lines", "dt_duplicate_line_fraction <= 0.3", _REPETITION_CODE),
+    Rule("duplicate_line_chars", "dt_duplicate_line_char_fraction <= 0.2", _REPETITION_CODE),
+    *(
+        Rule(f"top_{n}gram", f"dt_top_{n}gram_char_fraction <= {limit}", _REPETITION_CODE)
+        for n, limit in _MAX_TOP.items()
+    ),
+    *(
+        Rule(f"duplicate_{n}grams", f"dt_duplicate_{n}gram_char_fraction <= {limit}", _REPETITION_CODE)
+        for n, limit in _MAX_DUPLICATE.items()
+    ),
+)

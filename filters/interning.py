@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from datassay.corpus.compiled import compiled
 
 
 class Interner(NamedTuple):
@@ -18,7 +19,7 @@ class Interner(NamedTuple):
     firsts: NDArray[np.int32]  # by number, where it first came
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def new_interner(max_keys: int) -> Interner:
     """Room for at most `max_keys` keys at a time. What is never used of it is never touched, so it takes no memory."""
     return Interner(
@@ -29,7 +30,7 @@ def new_interner(max_keys: int) -> Interner:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def number_keys(table: Interner, keys: NDArray[np.uint64], numbers: NDArray[np.int32]) -> int:
     """Write the number of each key to `numbers` and return how many keys differ.
 
@@ -55,13 +56,13 @@ def number_keys(table: Interner, keys: NDArray[np.uint64], numbers: NDArray[np.i
     return n_distinct
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def number_of(table: Interner, n_keys: int, key: np.uint64) -> int:
     """The number of a key after `number_keys` was given `n_keys`, or -1."""
     return table.slots[_slot_of(table, _n_slots(n_keys), key)] - 1  # type: ignore[no-any-return]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _slot_of(table: Interner, n_slots: int, key: np.uint64) -> np.uint64:
     """Where the key stands, or the empty slot where it would: entry 0 of the keys, which is then found, is the key."""
     slots, distinct = table.slots, table.keys
@@ -74,7 +75,7 @@ def _slot_of(table: Interner, n_slots: int, key: np.uint64) -> np.uint64:
     return slot
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _n_slots(n_keys: int) -> int:
     """The power of two that leaves at least half of the slots free."""
     n_slots = 2

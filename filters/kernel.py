@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
+from datassay.corpus.compiled import compiled
 from datassay.corpus.unicode import (
     DIGIT,
     HAS_LOWER,
@@ -90,6 +90,7 @@ def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64] | NDArray
     counts = {"n_bytes": np.diff(offsets)}
     for records in (characters, tokens, lines):
         counts |= {name: records[name] for name in records.dtype.names or ()}
+    counts["symbol_count"] = characters["hash_count"] + characters["ellipsis_count"]
     for n in range(MIN_N, MAX_N + 1):
         counts[f"top_{n}gram_chars" if n <= MAX_TOP_N else f"duplicate_{n}gram_chars"] = grams[:, n - MIN_N]
     for v, variant in enumerate(C4_VARIANTS):
@@ -103,7 +104,7 @@ def _stop_words() -> NDArray[np.uint64]:
     return np.array([hash_of(word, 0, len(word)) for word in codes], np.uint64)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _measure(
     offsets: NDArray[np.int64],
     data: NDArray[np.uint8],
@@ -134,7 +135,7 @@ def _measure(
         line_counts.count_lines(text, codes[:n], kinds[:n], table, line_room, lines[d], c4[d])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count_characters(codes: NDArray[np.int32], kinds: NDArray[np.uint16], out: Any) -> None:
     """Count characters into `out`, a record of CHARACTER_COUNTS."""
     out.n_chars = len(codes)
@@ -148,7 +149,7 @@ def _count_characters(codes: NDArray[np.int32], kinds: NDArray[np.uint16], out: 
     out.curly_bracket_count = _code_count(codes, 0x7B)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _flag_count(kinds: NDArray[np.uint16], flag: np.uint16) -> int:
     """How many characters have the flag. A sum as narrow as the flags lets the compiler count 16 or 32 at once."""
     total = 0
@@ -160,7 +161,7 @@ def _flag_count(kinds: NDArray[np.uint16], flag: np.uint16) -> int:
     return total
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _code_count(codes: NDArray[np.int32], code: int) -> int:
     count, sought = np.int32(0), np.int32(code)
     for i in range(len(codes)):
@@ -168,7 +169,7 @@ def _code_count(codes: NDArray[np.int32], code: int) -> int:
     return int(count)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _dots_count(codes: NDArray[np.int32]) -> int:
     """How often three full stops come in a row, none of them counted twice."""
     n, i, last = 0, 0, len(codes) - 2
@@ -197,7 +198,7 @@ class Room(NamedTuple):
     word_numbers: NDArray[np.int32]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _new_room(n_tokens: int) -> Room:
     return Room(
         np.empty(n_tokens, np.int32),
@@ -212,7 +213,7 @@ def _new_room(n_tokens: int) -> Room:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _find_tokens(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], room: Room, table: Interner, out: Any
 ) -> tuple[int, int]:
@@ -247,7 +248,7 @@ def _find_tokens(
     return n, number_keys(table, keys[:n], room.ids)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count_tokens(
     codes: NDArray[np.int32],
     n_distinct: int,
@@ -282,7 +283,7 @@ def _count_tokens(
     _count_vocabulary(room.word_keys[:n], room.word_counts, room.word_numbers, words, stop_words, out)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count_vocabulary(
     keys: NDArray[np.uint64],
     counts: NDArray[np.int64],
@@ -309,7 +310,7 @@ def _count_vocabulary(
     out.unigram_entropy = _entropy(totals)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _lower_hash(codes: NDArray[np.int32], start: int, end: int, tables: Tables) -> np.uint64:
     """`hash_of` of the characters in lower case."""
     value = FNV_START
@@ -318,7 +319,7 @@ def _lower_hash(codes: NDArray[np.int32], start: int, end: int, tables: Tables) 
     return mix(value)  # type: ignore[no-any-return]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _entropy(counts: NDArray[np.int64]) -> float:
     """Entropy in nats of the distribution that has these counts; 0 for none."""
     total = counts.sum()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from datassay.corpus.compiled import compiled
 from datassay.corpus.unicode import BREAK, CLOSING, DIGIT, LETTER, LOWER, SPACE, TERMINAL, UPPER
 from datassay.corpus.words import FNV_START, fnv_step, mix
 from datassay.filters.interning import Interner, number_keys
@@ -24,6 +24,7 @@ LINE_COUNTS = np.dtype(
             "line_chars",  # of the lines that are counted, without the white space at their ends
             "newline_count",
             "bullet_line_count",
+            "any_bullet_line_count",
             "ellipsis_line_count",
             "terminal_punctuation_line_count",
             "line_under_30_count",
@@ -41,17 +42,12 @@ LINE_COUNTS = np.dtype(
     ]
 )
 
-C4_COUNTS = ("line_count", "sentence_count", "char_count", "lorem_ipsum_count", "curly_bracket_count")
-"""What is counted of the lines that C4's line rules keep; the last two are of lines that would remove the page."""
-C4_VARIANTS = {
-    "c4": (5, False, True, True),
-    "c4_any_end": (5, False, True, False),
-    "c4_code": (3, True, False, True),
-    "c4_code_any_end": (3, True, False, False),
-}
-"""(words of a line at least, whether ' ends a line, whether words are counted without citations, whether lines must
-end in punctuation): the paper and the reference code, then datatrove's code, each with and without the last rule."""
-C4_MAX_MIN_WORDS = max(variant[0] for variant in C4_VARIANTS.values())
+C4_COUNTS = ("line_count", "sentence_count", "char_count")
+"""What is counted of the lines that C4's line rules keep."""
+C4_VARIANTS = {"c4": True, "c4_any_end": False}
+"""Whether lines must end in punctuation."""
+C4_MIN_WORDS = 5
+"""Words of a line at least: the figure of the paper and the reference code."""
 C4_MAX_WORD_CHARS = 1000
 
 LOREM_IPSUM, JAVASCRIPT, POLICY = 1, 2, 4
@@ -76,10 +72,7 @@ _TRIGGER_OFFSETS = np.array([phrase.index(letter) for phrase, letter in _TRIGGER
 _IS_TRIGGER = np.array([chr(code).lower() in _TRIGGERS.values() for code in range(128)])
 _CITATIONS = np.array([[*b"[edit]".ljust(17, b"\0")], [*b"[citation needed]"]], np.int32)
 _CITATION_LENGTHS = np.array([6, 17])
-_C4_MIN_WORDS = np.array([variant[0] for variant in C4_VARIANTS.values()])
-_C4_APOSTROPHE_ENDS = np.array([variant[1] for variant in C4_VARIANTS.values()])
-_C4_WITHOUT_CITATIONS = np.array([variant[2] for variant in C4_VARIANTS.values()])
-_C4_NEEDS_END = np.array([variant[3] for variant in C4_VARIANTS.values()])
+_C4_NEEDS_END = np.array(list(C4_VARIANTS.values()))
 
 
 class Room(NamedTuple):
@@ -92,7 +85,7 @@ class Room(NamedTuple):
     numbers: NDArray[np.int32]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def new_room(n_chars: int) -> Room:
     """Room for a document of that many characters."""
     n_lines = n_chars // 2 + 1
@@ -105,7 +98,7 @@ def new_room(n_chars: int) -> Room:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def count_lines(
     text: NDArray[np.uint8],
     codes: NDArray[np.int32],
@@ -119,14 +112,14 @@ def count_lines(
 
     text: the document in UTF-8; codes, kinds: decoded, see `unicode.decode`
     """
-    may_hold_phrases, may_hold_brackets = _may_hold_phrases(text), _has_brackets(text)
+    may_hold_phrases, may_hold_brackets = _may_hold_phrases(text), _has_bracket(text)
     end = len(codes)
     n_lines, n_paragraphs, is_in_paragraph = 0, 0, False
     start = 0
     while start < end:
-        stop = _line_end(codes, kinds, start)
+        stop = line_end(codes, kinds, start)
         out.newline_count += stop < end
-        first, last = _strip(kinds, start, stop)
+        first, last = strip_line(kinds, start, stop)
         start = stop + 1
         if first == last:
             is_in_paragraph = False
@@ -144,9 +137,9 @@ def count_lines(
         room.paragraph_chars[n_paragraphs - 1] += last - first + 1
         out.line_chars += last - first
         n_sentences = sentence_count(codes, kinds, first, last)
-        phrases = _phrases(codes, first, last) if may_hold_phrases else 0
+        phrases = phrases_in(codes, first, last) if may_hold_phrases else 0
         _count_line(codes, kinds, first, last, n_sentences, phrases, out)
-        has_brackets = may_hold_brackets and _has_brackets(codes[first:last])
+        has_brackets = may_hold_brackets and _has_bracket(codes[first:last])
         _count_c4_line(codes, kinds, first, last, n_sentences, phrases, has_brackets, c4)
     out.line_count = n_lines
     out.duplicate_line_count, out.duplicate_line_chars = _duplicates(
@@ -158,7 +151,7 @@ def count_lines(
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _duplicates(
     keys: NDArray[np.uint64], chars: NDArray[np.int32], table: Interner, numbers: NDArray[np.int32]
 ) -> tuple[int, int]:
@@ -173,7 +166,7 @@ def _duplicates(
     return len(keys) - n_distinct, n_chars
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _line_hash(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     """64-bit hash of a line. Four chains of FNV-1a steps run side by side, since each waits for its multiplication."""
     a, b, c, d = FNV_START, mix(FNV_START), np.uint64(end - start), np.uint64(0)
@@ -187,16 +180,16 @@ def _line_hash(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     return mix(a + mix(b + mix(c + mix(d))))  # type: ignore[no-any-return]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _line_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int) -> int:
+@compiled
+def line_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int) -> int:
     for i in range(start, len(codes)):
         if kinds[i] & BREAK and not (codes[i] == 0x0D and i + 1 < len(codes) and codes[i + 1] == 0x0A):
             return i
     return len(codes)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _strip(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int]:
+@compiled
+def strip_line(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int]:
     while start < end and kinds[start] & SPACE:
         start += 1
     while end > start and kinds[end - 1] & SPACE:
@@ -204,13 +197,14 @@ def _strip(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count_line(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, n_sentences: int, phrases: int, out: Any
 ) -> None:
     """Count one line, codes[start:end], white space at its ends taken off."""
     out.sentence_count += n_sentences
     out.bullet_line_count += codes[start] == 0x2022 or codes[start] == 0x2D  # • -
+    out.any_bullet_line_count += is_bullet(codes[start])
     out.ellipsis_line_count += _ends_in_ellipsis(codes, start, end)
     out.terminal_punctuation_line_count += bool(kinds[end - 1] & TERMINAL) or _is_quotation_end(codes[end - 1])
     out.line_under_30_count += end - start < 30
@@ -220,20 +214,28 @@ def _count_line(
     out.policy_line_count += bool(phrases & POLICY)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
+def is_bullet(code: int) -> bool:
+    """Whether it is one of • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –, the bullets of RedPajama-V2."""
+    if code < 0x2013:
+        return False
+    return code in (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)
+
+
+@compiled
 def _ends_in_ellipsis(codes: NDArray[np.int32], start: int, end: int) -> bool:
     if codes[end - 1] == 0x2026:
         return True
     return end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _is_quotation_end(code: int) -> bool:
     """Whether it is one of " ' ’ ” » 」 』."""
     return code in (0x22, 0x27, 0x2019, 0x201D, 0xBB, 0x300D, 0x300F)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> int:
     """Sentences of the line codes[start:end]: what stands between ends of sentences and holds a letter or digit.
 
@@ -252,7 +254,7 @@ def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: i
             break
         after = i + 1
         while after < end and (kinds[after] & (TERMINAL | CLOSING) or codes[after] == 0x5B):
-            next_after = _citation_end(codes, kinds, after, end) if codes[after] == 0x5B else after + 1
+            next_after = citation_end(codes, kinds, after, end) if codes[after] == 0x5B else after + 1
             if next_after == after:
                 break
             after = next_after
@@ -263,7 +265,7 @@ def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: i
     return n + has_content
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _ends_sentence(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, mark: int, after: int
 ) -> bool:
@@ -280,7 +282,7 @@ def _ends_sentence(
     return not kinds[after] & LOWER
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _may_hold_phrases(text: NDArray[np.uint8]) -> bool:
     """Whether a text holds four letters of one of the PHRASES, which few do: without a branch, 32 places at once."""
     if len(text) < 4:
@@ -297,17 +299,17 @@ def _may_hold_phrases(text: NDArray[np.uint8]) -> bool:
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _has_brackets(codes: NDArray[np.int32] | NDArray[np.uint8]) -> bool:
-    """Whether a [ or { comes; no loop ends early, so that many characters are compared at once."""
+@compiled
+def _has_bracket(codes: NDArray[np.int32] | NDArray[np.uint8]) -> bool:
+    """Whether a [ comes; the loop does not end early, so that many characters are compared at once."""
     found = False
     for i in range(len(codes)):
-        found |= (codes[i] | 0x20) == 0x7B
+        found |= codes[i] == 0x5B
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _phrases(codes: NDArray[np.int32], start: int, end: int) -> int:
+@compiled
+def phrases_in(codes: NDArray[np.int32], start: int, end: int) -> int:
     """Flags of the phrases that codes[start:end] holds; each is looked for around its rarest letter."""
     found = 0
     for i in range(start, end):
@@ -319,7 +321,7 @@ def _phrases(codes: NDArray[np.int32], start: int, end: int) -> int:
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _is_at(
     codes: NDArray[np.int32], start: int, end: int, phrase: NDArray[np.int32], length: int, ignores_case: bool
 ) -> bool:
@@ -335,8 +337,8 @@ def _is_at(
     return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _citation_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> int:
+@compiled
+def citation_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> int:
     """Where a citation that begins at `start` ends: `[12]`, `[]`, `[edit]`, `[citation needed]`; start if none does."""
     for p in range(len(_CITATION_LENGTHS)):
         if _is_at(codes, start, end, _CITATIONS[p], _CITATION_LENGTHS[p], False):
@@ -347,7 +349,7 @@ def _citation_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: in
     return i + 1 if i < end and codes[i] == 0x5D else start
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count_c4_line(
     codes: NDArray[np.int32],
     kinds: NDArray[np.uint16],
@@ -358,37 +360,26 @@ def _count_c4_line(
     has_brackets: bool,
     c4: NDArray[np.int64],
 ) -> None:
-    """Count one line for each variant whose line rules keep it. Words are what white space separates.
-
-    The order of the rules is that of the reference code, and decides which lines can remove a page.
-    """
+    """Count one line for each variant whose line rules keep it. Words are what white space separates."""
+    if phrases & (JAVASCRIPT | POLICY):
+        return
     if has_brackets or end - start > C4_MAX_WORD_CHARS:
-        n_words, longest, left = _read_c4_line(codes, kinds, start, end)
+        _, longest, left = read_c4_line(codes, kinds, start, end)
         if longest > C4_MAX_WORD_CHARS:
             return
     else:  # nothing to leave out, and no more words to count than matter
-        n_words = _word_count(kinds, start, end, C4_MAX_MIN_WORDS)
         third = np.int64(codes[end - 3]) if end - start >= 3 else 0
         second = np.int64(codes[end - 2]) if end - start >= 2 else 0
-        left = Left(n_words, end - start, np.int64(codes[end - 1]), second, third, False)
-    last, full_stop = left.last, 0x2E
-    has_ellipsis = last == full_stop and left.second == full_stop and left.third == full_stop
-    has_end = not has_ellipsis and (last == full_stop or last == 0x3F or last == 0x21 or last == 0x22)
+        n_words = _word_count(kinds, start, end, C4_MIN_WORDS)
+        left = Left(n_words, end - start, np.int64(codes[end - 1]), second, third)
+    if left.n_words < C4_MIN_WORDS:
+        return
+    has_end = ends_well(left, False)
     for v in range(len(c4)):
-        words = left.n_words if _C4_WITHOUT_CITATIONS[v] else n_words
-        if words < _C4_MIN_WORDS[v]:
-            continue
-        if _C4_NEEDS_END[v] and not (has_end or (_C4_APOSTROPHE_ENDS[v] and last == 0x27)):
-            continue
-        c4[v, 3] += bool(phrases & LOREM_IPSUM)
-        if phrases & JAVASCRIPT:
-            continue
-        c4[v, 4] += left.has_curly_bracket
-        if phrases & POLICY:
-            continue
-        c4[v, 0] += 1
-        c4[v, 1] += n_sentences
-        c4[v, 2] += left.n_chars + (c4[v, 0] > 1)
+        if has_end or not _C4_NEEDS_END[v]:
+            c4[v, 0] += 1
+            c4[v, 1] += n_sentences
+            c4[v, 2] += left.n_chars + (c4[v, 0] > 1)
 
 
 class Left(NamedTuple):
@@ -399,16 +390,23 @@ class Left(NamedTuple):
     last: int | np.int64
     second: int | np.int64  # character from the end, 0 if there is none
     third: int | np.int64
-    has_curly_bracket: bool
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int, Left]:
+@compiled
+def ends_well(left: Left, apostrophe_ends: bool) -> bool:
+    """Whether a line ends in . ? ! or " (or ', if that counts) and not in three full stops."""
+    last, full_stop = left.last, 0x2E
+    if last == full_stop:
+        return not (left.second == full_stop and left.third == full_stop)
+    return last == 0x3F or last == 0x21 or last == 0x22 or (apostrophe_ends and last == 0x27)
+
+
+@compiled
+def read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int, Left]:
     """Words of the line codes[start:end], characters of the longest one, and what is left without citations."""
     n_words, longest, run = 0, 0, 0
     n_left_words, left_run = 0, 0
     n_left, last, second, third = 0, 0, 0, 0
-    has_curly_bracket = False
     citation = start
     for i in range(start, end):
         code, is_space = codes[i], bool(kinds[i] & SPACE)
@@ -416,18 +414,17 @@ def _read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: in
         n_words += run == 1
         longest = max(longest, run)
         if code == 0x5B and i >= citation:
-            citation = _citation_end(codes, kinds, i, end)
+            citation = citation_end(codes, kinds, i, end)
         if i < citation:
             continue
         left_run = 0 if is_space else left_run + 1
         n_left_words += left_run == 1
         n_left += 1
         third, second, last = second, last, code
-        has_curly_bracket |= code == 0x7B
-    return n_words, longest, Left(n_left_words, n_left, last, second, third, has_curly_bracket)
+    return n_words, longest, Left(n_left_words, n_left, last, second, third)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _word_count(kinds: NDArray[np.uint16], start: int, end: int, most: int) -> int:
     """Words of a line that neither begins nor ends in white space, which separates them; at most `most`."""
     n = 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from datassay.corpus.compiled import compiled
 from datassay.filters.interning import Interner, number_keys
 
 MIN_N, MAX_TOP_N, MAX_N = 2, 4, 10
@@ -28,7 +28,7 @@ class Room(NamedTuple):
     by_gram: NDArray[np.int64]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def new_room(n_tokens: int) -> Room:
     return Room(
         np.empty(n_tokens, np.int32),
@@ -38,7 +38,7 @@ def new_room(n_tokens: int) -> Room:
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def ngram_chars(
     tokens: NDArray[np.int32],
     token_counts: NDArray[np.int64],
@@ -73,7 +73,7 @@ def ngram_chars(
             out[n - MIN_N] = _repeated_chars(n, left, left_grams, chars, room.by_gram)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _extend(
     tokens: NDArray[np.int32],
     length: int,
@@ -102,7 +102,7 @@ def _extend(
     return n_kept
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _top_chars(
     n: int,
     positions: NDArray[np.int32],
@@ -127,7 +127,7 @@ def _top_chars(
     return top
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _repeated_chars(
     n: int,
     positions: NDArray[np.int32],

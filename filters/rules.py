@@ -13,3 +13,5 @@ class Rule:
     keep: str
     source: str
     """Where the limit was published, for the report and the docs."""
+    only: str = ""
+    """A SQL condition over signals: the rule judges the documents for which it holds; all if empty."""

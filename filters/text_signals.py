@@ -20,7 +20,7 @@ from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
 from datassay.filters.kernel import measure
 
-VERSION = 1
+VERSION = 3
 """Raised by hand whenever the stage's bytes change."""
 BATCH_ROWS = 1024
 
@@ -129,6 +129,13 @@ _CHARACTERS = (
         per="token_count",
         source=_GOPHER,
     ),
+    Signal(
+        "symbol_to_word_ratio",
+        "Characters # and ellipses, as ... or …, per word.",
+        count="symbol_count",
+        per="word_count",
+        source="rps_doc_symbol_to_word_ratio",
+    ),
     Signal("curly_bracket_count", "Characters {.", source=f"{_C4}; as a ratio rps_doc_curly_bracket"),
 )
 _LINES = (
@@ -145,7 +152,14 @@ _LINES = (
         "Lines that begin with • or -, per line.",
         count="bullet_line_count",
         per="line_count",
-        source=f"{_GOPHER}; rps_lines_start_with_bulletpoint",
+        source=_GOPHER,
+    ),
+    Signal(
+        "any_bullet_line_fraction",
+        "Lines that begin with one of • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –, per line.",
+        count="any_bullet_line_count",
+        per="line_count",
+        source="rps_lines_start_with_bulletpoint",
     ),
     Signal(
         "ellipsis_line_fraction",
@@ -241,25 +255,15 @@ _REPETITION = (
 _C4_LINES = {
     "c4": f'{_C4}: five words, ends in . ? ! or "',
     "c4_any_end": f"{_C4} without the rule on how a line ends",
-    "c4_code": "datatrove's C4: three words, ends in . ? ! \" or '",
-    "c4_code_any_end": "datatrove's C4 without the rule on how a line ends",
 }
-_C4_SIGNALS = (
-    *(
-        Signal(f"{variant}_{count}", f"{what} that C4's line rules keep.", source=source)
-        for variant, source in _C4_LINES.items()
-        for count, what in {
-            "line_count": "Lines",
-            "sentence_count": "Sentences of the lines",
-            "char_count": "Characters, breaks between lines included, of the lines",
-        }.items()
-    ),
-    *(
-        Signal(f"{variant}_{count}", f"Lines with {what} that reach the rule which drops a page for it.", source=source)
-        for variant, source in _C4_LINES.items()
-        if variant.startswith("c4_code")
-        for count, what in {"lorem_ipsum_count": "lorem ipsum", "curly_bracket_count": "{"}.items()
-    ),
+_C4_SIGNALS = tuple(
+    Signal(f"{variant}_{count}", f"{what} that C4's line rules keep.", source=source)
+    for variant, source in _C4_LINES.items()
+    for count, what in {
+        "line_count": "Lines",
+        "sentence_count": "Sentences of the lines",
+        "char_count": "Characters, breaks between lines included, of the lines",
+    }.items()
 )
 
 SIGNALS: tuple[Signal, ...] = (*_SIZE, *_WORDS, *_CHARACTERS, *_LINES, *_REPETITION, *_C4_SIGNALS)

@@ -63,6 +63,12 @@ class AblationData:
     """Of every document that any variant keeps, each once."""
     validation: Mapping[str, tuple[Path, ...]]
     """By domain."""
+    edited: tuple[Path, ...] = ()
+    """Of the same documents after the recipe's edits, if it has any."""
+
+    def shards(self, *, is_edited: bool) -> tuple[Path, ...]:
+        """The token shards that a variant with or without the edits reads."""
+        return self.edited if is_edited else self.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,17 @@ class Ablation:
     runs: tuple[Run, ...]
 
 
-def survey(data: AblationData, kept: Path) -> Corpus:
-    """How much a variant is: documents, tokens (with an `<eos>` each), bytes, and the hash of its set of ids.
+def survey(data: AblationData, kept: Path, *, is_edited: bool = False) -> Corpus:
+    """How much a variant is: documents, tokens (with an `<eos>` each), bytes, and the hash of what it reads.
 
-    kept: Parquet with a column `id`
+    kept:      Parquet with a column `id`
+    is_edited: whether it reads the texts after the recipe's edits
     Raises StoreError if it names a document that no token shard holds.
     """
     ids = kept_ids(kept)
     n_documents = n_tokens = n_bytes = 0
-    for path in data.tokens:
+    shards = data.shards(is_edited=is_edited)
+    for path in shards:
         shard = open_tokens(path)
         mask = pc.is_in(shard.document_ids, value_set=ids).to_numpy()
         n_documents += int(mask.sum())
@@ -108,7 +116,8 @@ def survey(data: AblationData, kept: Path) -> Corpus:
         n_bytes += int(shard.n_bytes[mask].sum())
     if n_documents != len(ids):
         raise StoreError(f"{kept}: names {len(ids)} documents, of which the token shards hold {n_documents}")
-    return Corpus(kept, n_documents, n_tokens, n_bytes, settings_key(sorted(ids.to_pylist())))
+    content = settings_key(sorted(ids.to_pylist()), [file_hash(path) for path in shards])
+    return Corpus(kept, n_documents, n_tokens, n_bytes, content, is_edited)
 
 
 def probe(data: AblationData, corpus: Corpus, settings: TrainSettings, *, n_workers: int) -> Cost:
@@ -164,7 +173,6 @@ def plan_tasks(plan: Plan, data: AblationData, settings: TrainSettings, *, folde
 
     contents = [
         VERSION,
-        [file_hash(path) for path in data.tokens],
         {domain: [file_hash(path) for path in paths] for domain, paths in sorted(data.validation.items())},
         machine(settings.precision),
     ]
@@ -178,7 +186,7 @@ def plan_tasks(plan: Plan, data: AblationData, settings: TrainSettings, *, folde
 
 def _task(data: AblationData, corpus: Corpus, settings: TrainSettings, *, folder: Path, key: str) -> Task:
     validation = {f"{VALIDATION}{domain}": paths for domain, paths in data.validation.items()}
-    inputs = Inputs({"tokens": data.tokens, "kept": (corpus.kept,), **validation})
+    inputs = Inputs({"tokens": data.shards(is_edited=corpus.is_edited), "kept": (corpus.kept,), **validation})
     return Task(train_variant, inputs, settings, folder, 0, key)
 
 

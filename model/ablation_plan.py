@@ -30,7 +30,7 @@ REPETITION_DECAY = 15.0
 REFERENCE_SD = 0.01
 """Residual deviation in bpb to expect: 0.004 to 0.021 was measured on three domains at 128 k to 1 M tokens."""
 
-VariantKind = Literal["raw", "cumulative", "minus"]
+VariantKind = Literal["raw", "cumulative", "minus", "preset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Variant:
     """The step that it adds (cumulative) or leaves out (minus)."""
     steps: tuple[str, ...]
     """The steps that decide which documents it keeps, in order."""
+    preset: str | None = None
+    """Whose rules stand in place of the recipe's (preset)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Corpus:
     n_tokens: int
     n_bytes: int
     content: str
-    """Hash of the set of kept ids: equal for variants of the same documents."""
+    """Hash of the set of kept ids and of their token shards: equal for variants of the same documents and texts."""
+    is_edited: bool = False
+    """Whether the texts are those after the recipe's edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,12 @@ class Plan:
         return [(seed, row) for seed in self.seeds for row in self.rows if row.same_as is None]
 
 
-def make_variants(steps: Sequence[str], *, leave_one_out: bool = False) -> tuple[Variant, ...]:
-    """`raw`, then one variant for each step on top of the ones before, then one without each step.
+def make_variants(
+    steps: Sequence[str], *, leave_one_out: bool = False, presets: Sequence[str] = ()
+) -> tuple[Variant, ...]:
+    """`raw`, one variant for each step on top of the ones before, then one without each step, then one for each preset.
+
+    That of a preset takes all steps, with its rules in place of the recipe's.
 
     The variant without the last step is the one before it, and the one without the only step is raw: neither is
     repeated.
@@ -127,20 +135,27 @@ def make_variants(steps: Sequence[str], *, leave_one_out: bool = False) -> tuple
         minus = [
             Variant(f"-{step}", "minus", step, tuple(other for other in steps if other != step)) for step in steps[:-1]
         ]
-    return (Variant("raw", "raw", None, ()), *cumulative, *minus)
+    others = [Variant(f"rules {name}", "preset", name, tuple(s for s in steps if s != RULES), name) for name in presets]
+    return (Variant("raw", "raw", None, ()), *cumulative, *minus, *others)
+
+
+RULES = "rules"
+"""The step whose place a preset takes."""
 
 
 def make_comparisons(variants: Sequence[Variant]) -> tuple[Comparison, ...]:
-    """All steps at once against raw, each step against the steps before it, and against all others."""
-    cumulative = [variant for variant in variants if variant.kind != "minus"]
+    """All steps at once against raw, each step against the steps before it, and against all others; each preset's rules
+    against the recipe's."""
+    cumulative = [variant for variant in variants if variant.kind in ("raw", "cumulative")]
     refined = cumulative[-1]
     steps = [
         Comparison(variant.step or "", "cumulative", variant.name, before.name)
         for before, variant in pairwise(cumulative)
     ]
     minus = [Comparison(v.step or "", "minus", refined.name, v.name) for v in variants if v.kind == "minus"]
+    presets = [Comparison(v.step or "", "preset", v.name, refined.name) for v in variants if v.kind == "preset"]
     total = [Comparison("all steps", "total", refined.name, cumulative[0].name)] if len(cumulative) > 2 else []
-    return (*total, *steps, *minus)
+    return (*total, *steps, *minus, *presets)
 
 
 def make_plan(

@@ -33,7 +33,7 @@ MIN_BYTES = 100_000
 MEAN = "mean"
 """Name of the unweighted mean over domains, the primary contrast."""
 
-Kind = Literal["cumulative", "total", "minus"]
+Kind = Literal["cumulative", "total", "minus", "preset"]
 Verdict = Literal["helps", "hurts", "not measurable at this budget", "same documents"]
 
 
@@ -60,7 +60,8 @@ class Comparison:
 
     step: str
     kind: Kind
-    """cumulative: after the steps before it; total: all steps at once; minus: with all the other steps."""
+    """cumulative: after the steps before it; total: all steps at once; minus: with all the other steps; preset: its
+    rules in place of the recipe's."""
     variant: str
     """With the step."""
     versus: str

@@ -47,7 +47,7 @@ def test_every_data_file_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
         f"datassay/{path.relative_to(ROOT)}"
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     }
     must_be_there = ("lid.176.ftz", "unicode-14.npz", "gpt2-merges.txt.gz", "vega.min.js", "page.html")
     assert all(any(name.endswith(f"/{needed}") for name in data) for needed in must_be_there)

@@ -46,6 +46,17 @@ class RuleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EditRow:
+    """What one rule edits in the documents that are kept."""
+
+    rule: str
+    n_documents: int
+    n_edits: int
+    n_chars: int
+    """Characters that it takes out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """A bar of a histogram: documents with low <= value < high."""
 
@@ -136,6 +147,17 @@ def rules(connection: duckdb.DuckDBPyConnection) -> list[RuleRow]:
         """
     ).fetchall()
     return [RuleRow(*row) for row in found]
+
+
+def edits(connection: duckdb.DuckDBPyConnection) -> list[EditRow]:
+    """What each rule edits in the documents that are kept, most characters first."""
+    found = connection.execute(
+        """
+        SELECT rule, count(DISTINCT id), count(*), sum("end" - start) FROM edits JOIN judged USING (id) WHERE keep
+        GROUP BY 1 ORDER BY 4 DESC, 1
+        """
+    ).fetchall()
+    return [EditRow(rule, n_documents, n_edits, int(n_chars)) for rule, n_documents, n_edits, n_chars in found]
 
 
 def histograms(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -> list[Histogram]:

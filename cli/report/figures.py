@@ -60,7 +60,8 @@ def worth(contrasts: Sequence[Contrast], domains: Sequence[str]) -> dict[str, An
 
 def label(contrast: Contrast) -> str:
     """What a contrast is called in figures and tables."""
-    return {"cumulative": "+ ", "minus": "after all others: ", "total": ""}[contrast.kind] + contrast.step
+    before = {"cumulative": "+ ", "minus": "after all others: ", "total": "", "preset": "rules of "}
+    return before[contrast.kind] + contrast.step
 
 
 def loss_curves(curves: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "records": facts.records(connection),
         "roles": facts.roles(connection),
         "rules": rules,
+        "edits": facts.edits(connection) if run.has("edit") else [],
         "histograms": [_histogram_figure(histogram) for histogram in facts.histograms(connection, rules)],
         "languages": Figure.make(
             "Languages",

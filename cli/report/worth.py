@@ -97,6 +97,10 @@ def headline(analysis: Analysis) -> list[str]:
     steps = [contrast for contrast in found if contrast.kind == "cumulative"]
     if steps:
         sentences.append("Step by step: " + "; ".join(f"{contrast.step} {_says(contrast)}" for contrast in steps) + ".")
+    presets = [contrast for contrast in found if contrast.kind == "preset"]
+    if presets:
+        listed = "; ".join(f"{contrast.step} {_says(contrast)}" for contrast in presets)
+        sentences.append(f"In place of the recipe's rules: {listed}.")
     return sentences
 
 

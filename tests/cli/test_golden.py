@@ -23,12 +23,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from datassay.cli.pipeline import stages
-from datassay.cli.recipe import Recipe, load_recipe
+from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import RunFolder, open_run
+from datassay.cli.sections import Recipe
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden.json"
 MAY_UPDATE = "DATASSAY_UPDATE_GOLDEN" in os.environ
-MODELS = (".bin",)
+MODELS = (".bin", ".npz")
 """Files whose bytes are floats that a processor may round otherwise; what they predict is compared instead."""
 
 

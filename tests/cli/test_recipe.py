@@ -9,8 +9,10 @@ from typing import get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from datassay.cli.pipeline import check_recipe_rules, stages
-from datassay.cli.recipe import AblateSection, Recipe, find_line, json_schema, load_recipe, tomllib
+from datassay.cli.pipeline import stages
+from datassay.cli.recipe import find_line, json_schema, load_recipe, tomllib
+from datassay.cli.sections import AblateSection, Recipe
+from datassay.cli.signals import check_recipe_rules
 from datassay.corpus.errors import RecipeError
 
 SMALLEST = '[input]\npaths = ["pages"]\n'

@@ -92,7 +92,9 @@ def test_the_numbers_for_machines_are_those_of_the_page(ablated: Path) -> None:
     assert {contrast["kind"] for contrast in contrasts} == {"total", "cumulative"}
     for contrast in contrasts:
         assert f"{contrast['difference']:+.4f}".replace("-", "\u2212") in text
-    assert [row["step"] for row in report["funnel"]] == ["raw", "+language", "+rules", "+quality", "+dedup"]
+    assert [row["step"] for row in report["funnel"]] == [
+        *("raw", "+urls", "+language", "+rules", "+bad_words", "+edits", "+quality", "+dedup")
+    ]
     documents = [row["n_documents"] for row in report["funnel"]]
     assert documents == sorted(documents, reverse=True)
 

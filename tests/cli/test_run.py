@@ -29,13 +29,14 @@ def test_until_stops_after_the_stage(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_every_record_is_accounted_for(tiny: Path, tmp_path: Path) -> None:
-    """46 responses and a cut one in the archive, 9 rows, and 25 + 6 + 6 rows of reference and validation."""
+    """46 responses and a cut one in the archive, 9 rows, 25 rows of reference for each of three scores, and 6 + 6 rows
+    of validation."""
     counts = run(tiny / "recipe.toml", tmp_path, until="extract")["extract"]
-    assert counts["records"] == 47 + 9 + 25 + 6 + 6
+    assert counts["records"] == 47 + 9 + 3 * 25 + 6 + 6
     assert counts["skipped_status_404"] == 1
     assert counts["quarantine"] == 1  # the cut one
     assert counts["page"] + counts["skipped"] + counts["quarantine"] == counts["records"]
-    assert counts["gated"] == 3  # German, French, Spanish
+    assert counts["gated"] == 2  # French, Spanish
 
 
 def test_a_sample_is_part_of_a_larger_sample(tiny: Path, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_limit_takes_so_many_pages(tiny: Path, tmp_path: Path, limit: int) -> 
     counts = run(tiny / "recipe.toml", tmp_path, until="clean", limit=limit)
     taken = len(input_ids(tmp_path))
     assert taken == 53 if limit == 1000 else taken in (limit - 1, limit)
-    assert counts["extract"]["page"] == taken + 37
+    assert counts["extract"]["page"] == taken + 87
 
 
 def test_another_seed_takes_another_sample(tiny: Path, tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_given_models_count_by_content(tiny: Path, finished: Path, tmp_path: Pat
     """A classifier trained by one run scores the same in another."""
     model = open_run(finished).file("quality_model", "quality_model")
     shutil.copy(model, tmp_path / "quality.bin")
-    changes = (f"quality.model={tmp_path / 'quality.bin'}", "quality.reference=", "ablate=")
+    changes = (f"quality.model={tmp_path / 'quality.bin'}", "quality.reference=", "scores=[]", "ablate=")
     run(tiny / "recipe.toml", tmp_path / "run", until="decide", changes=changes)
     connection = open_run(tmp_path / "run").connect()
     assert connection.execute("SELECT count(*), min(quality) >= 0, max(quality) <= 1 FROM quality").fetchall() == [
@@ -92,15 +93,15 @@ def test_the_ablation_trains_once_and_its_report_is_there(
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     recipe = tiny / "recipe.toml"
-    changes = ("quality.keep=", "rules=[]")
+    changes = ("quality.keep=", "rules=[]", "language.de=", "urls=", "bad_words=")
     assert run_recipe(Request(recipe, folder, changes=changes, until="ablate", workers=2, plan_only=True)) == 0
     shown = capsys.readouterr().err
-    assert "ablation: 6 runs of 10,000 tokens" in shown  # raw, language, deduplication; two seeds
+    assert "ablation: 8 runs of 10,000 tokens" in shown  # raw, language, edits, deduplication; two seeds
     assert open_run(folder).manifest["ablation"] is None
     assert run_recipe(Request(recipe, folder, changes=changes, workers=2)) == 0
     shown = capsys.readouterr().err
     assert "worth of each step, bits per byte on books" in shown
-    assert all(f"+{step}" in shown for step in ("language", "dedup"))
+    assert all(f"+{step}" in shown for step in ("language", "edits", "dedup"))
     name = open_run(folder).manifest["ablation"]
     assert (folder / "report.html").stat().st_size > 500_000
     before = {path: path.read_bytes() for path in (folder / name).rglob("*") if path.is_file()}

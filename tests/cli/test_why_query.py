@@ -37,12 +37,27 @@ def one(run: RunFolder, sql: str) -> str:
 
 
 def test_why_of_a_kept_document(run: RunFolder) -> None:
-    name = one(run, "SELECT id FROM decisions WHERE keep AND cluster IS NULL ORDER BY id LIMIT 1")
+    name = one(
+        run,
+        "SELECT id FROM decisions ANTI JOIN edits USING (id) WHERE keep AND cluster IS NULL ORDER BY id LIMIT 1",
+    )
     text = explain(run, name)
     assert text.startswith(f"document {name}\n")
     assert "\ndecision   kept\n" in text
-    for part in ("  from       pages.warc.gz at ", "\nsignals\n", "  word_count  ", "  language  ", "\ntext\n  | "):
+    for part in ("  from       rows.jsonl at ", "\nsignals\n", "  word_count  ", "  language  ", "\ntext\n  | "):
         assert part in text
+
+
+def test_why_shows_the_text_before_and_after_its_edits(run: RunFolder) -> None:
+    name = one(run, "SELECT id FROM edits JOIN decisions USING (id) WHERE keep ORDER BY id LIMIT 1")
+    text = explain(run, name)
+    before = one(run, f"SELECT text FROM documents WHERE id = '{name}'")
+    after = one(run, f"SELECT text FROM corpus WHERE id = '{name}'")
+    gone = one(run, f"SELECT rule FROM edits WHERE id = '{name}' ORDER BY start LIMIT 1")
+    assert f"\n  {gone} " in text
+    assert f"\ntext before the edits\n  | {before[:500].splitlines()[0]}" in text
+    assert f"\ntext after the edits\n  | {after[:500].splitlines()[0]}" in text
+    assert before != after
 
 
 def test_why_by_url_and_by_source_id(run: RunFolder) -> None:
@@ -72,7 +87,7 @@ def test_why_of_a_dropped_document_has_every_reason(run: RunFolder) -> None:
     assert {"language", "stop_words"} < set(names)
     for name in names:
         assert f"\n  {name} " in text
-    assert ", keeps language IN ('en') AND language_score >= 0.5" in text
+    assert ", keeps language IN ('en', 'de') AND language_score >= language_min_score" in text
 
 
 def test_why_of_a_duplicate_names_the_one_that_stays(run: RunFolder) -> None:
@@ -139,7 +154,7 @@ def test_ids_follow_from_file_and_offset(run: RunFolder) -> None:
 
 def test_query_as_a_table(run: RunFolder) -> None:
     sql = "SELECT role, count(*) AS n FROM split GROUP BY 1 ORDER BY 1 LIMIT 2"
-    assert answer(run, sql) == "role              n\n---------------  --\nnear_validation   1\nreference        24\n"
+    assert answer(run, sql) == "role              n\n---------------  --\nnear_validation   1\nreference        72\n"
 
 
 def test_query_as_csv(run: RunFolder) -> None:
@@ -173,7 +188,7 @@ def test_no_run_here(tmp_path: Path) -> None:
 
 
 def test_manifest_accounts_for_everything(run: RunFolder) -> None:
-    assert sorted(len(files) for files in run.manifest["inputs"]) == [1, 1, 1, 2]
+    assert sorted(len(files) for files in run.manifest["inputs"]) == [1, 1, 1, 1, 1, 2]
     counts = run.counts("extract")
     assert counts["records"] == counts["page"] + counts["skipped"] + counts["quarantine"]
     assert run.counts("decide")["documents"] == counts["page"]

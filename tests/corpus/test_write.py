@@ -39,7 +39,13 @@ def write_all(folder: Path, file_format: str, *, has_quality: bool = True, times
         "language": (
             LANGUAGE,
             [
-                {"id": n, "language": "en", "language_score": i / 10, "second_language_score": 0.0}
+                {
+                    "id": n,
+                    "language": "en",
+                    "language_score": i / 10,
+                    "second_language_score": 0.0,
+                    "script_fraction": 1.0,
+                }
                 for i, n in enumerate(names)
             ],
         ),

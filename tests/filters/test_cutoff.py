@@ -6,9 +6,23 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datassay.corpus.errors import RecipeError
-from datassay.filters.cutoff import Limit, at_least, pareto_kept, parse_cutoff, threshold
+from datassay.filters.cutoff import (
+    GroupLimit,
+    Limit,
+    at_least,
+    group_limits,
+    group_reason,
+    kept_by_group,
+    limits_report,
+    pareto_kept,
+    parse_cutoff,
+    parse_group_cutoffs,
+    threshold,
+)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +117,96 @@ def test_pareto_keeps_what_gpt3_draws(score: float, share: float) -> None:
     assert pareto_kept(9, np.full(n, score + 2e-9), draws=draws).mean() >= ours  # also above 1
     theirs = (np.random.default_rng(0).pareto(9, n) > 1 - score).mean()
     assert theirs == pytest.approx(share, abs=4.5 * np.sqrt(share * (1 - share) / n) + 1e-12)  # 4.5 standard errors
+
+
+def by_group(
+    keep: str | dict[str, str], groups: list[str | None], scores: list[float], n_tokens: list[float] | None = None
+) -> tuple[list[int], dict[str | None, GroupLimit]]:
+    """Indexes of the documents that cut-offs by language keep among themselves, and the limits."""
+    cutoffs = parse_group_cutoffs(keep, "language")
+    values, ties = np.array(scores, np.float64), np.arange(len(scores)) / max(len(scores), 1)
+    sizes = np.ones(len(scores)) if n_tokens is None else np.array(n_tokens, np.float64)
+    limits = group_limits(cutoffs, groups, values, ties=ties, n_tokens=sizes)
+    kept = kept_by_group(cutoffs, limits, groups, values, ties=ties)
+    assert sum(limit.n_kept for limit in limits.values()) == kept.sum()
+    return np.flatnonzero(kept).tolist(), limits
+
+
+GROUPS = ["en", "de", "en", "de", "fr", None, "fr", "en", "de", "en"]
+SCORES = [0.9, 0.1, 0.5, 0.2, 0.7, 0.8, 0.6, 0.4, 0.3, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        ("top 50%", [0, 2, 4, 8]),  # 2 of 4 en, 1 of 3 de, 1 of 2 fr, 0 of 1 without a language
+        ({"en": "top 25%", "de": "top 67%", "*": "top 100%"}, [0, 3, 4, 5, 6, 8]),
+        ({"de": "top 66%", "*": ">= 0.7"}, [0, 4, 5, 8]),
+        ({"en": "3 tokens", "*": "1 tokens"}, [0, 2, 4, 5, 7, 8]),  # a budget for each group
+        ({"pt": "top 1%", "*": "pareto 1e-9"}, list(range(10))),  # which keeps nearly all; pt is not there
+    ],
+)
+def test_each_group_is_cut_by_itself(keep: str | dict[str, str], expected: list[int]) -> None:
+    assert by_group(keep, GROUPS, SCORES)[0] == expected
+
+
+def test_the_limits_can_be_told() -> None:
+    _, limits = by_group({"en": "top 50%", "de": "pareto 9", "fr": ">= 0.65", "*": "top 50%"}, GROUPS, SCORES)
+    report = limits_report(limits)
+    assert [row["group"] for row in report] == ["de", "en", "fr", None]
+    assert report[1] == {"group": "en", "keep": "top 50%", "score": 0.5, "documents": 4, "kept": 2}
+    assert report[0]["score"] is None
+    assert report[3] == {"group": None, "keep": "top 50%", "score": None, "documents": 1, "kept": 0}
+    reasons = [group_reason("quality", "language", limits[group]) for group in ("en", "de", "fr", None)]
+    assert reasons == [
+        "quality top 50% (>= 0.5) of language en",
+        "quality pareto 9 of language de",
+        "quality >= 0.65 of language fr",
+        "quality top 50% of language null",
+    ]
+
+
+def test_documents_beyond_the_candidates_meet_their_groups_limit() -> None:
+    cutoffs = parse_group_cutoffs({"en": "top 50%", "de": ">= 0.5", "*": "top 10%"}, "source")
+    candidates = np.array([0.2, 0.8])
+    limits = group_limits(cutoffs, ["en", "en"], candidates, ties=np.zeros(2), n_tokens=np.ones(2))
+    groups, scores = ["en", "en", "de", "de", "pt", "en"], np.array([0.81, 0.79, 0.5, 0.49, 0.1, np.nan])
+    kept = kept_by_group(cutoffs, limits, groups, scores, ties=np.zeros(6))
+    assert kept.tolist() == [True, False, True, False, True, False]  # no candidate in pt: nothing to cut, as without by
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5), st.integers(1, 9)), max_size=40),
+    st.sampled_from([">= 3", "top 30%", "top 100%", "12 tokens", "pareto 2"]),
+)
+def test_a_group_is_cut_as_if_it_were_alone(rows: list[tuple[str | None, int, int]], keep: str) -> None:
+    groups = [group for group, _, _ in rows]
+    scores, sizes = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2).T
+    ties = np.arange(len(rows)) / max(len(rows), 1)
+    cutoffs = parse_group_cutoffs({"a": keep, "b": "top 50%", "*": keep}, "domain")
+    limits = group_limits(cutoffs, groups, scores, ties=ties, n_tokens=sizes)
+    kept = kept_by_group(cutoffs, limits, groups, scores, ties=ties)
+    for group in set(groups):
+        own = np.array([name == group for name in groups])
+        cutoff = parse_cutoff("top 50%" if group == "b" else keep)
+        if cutoff.kind == "pareto":
+            alone = pareto_kept(2, scores[own], draws=ties[own])
+        else:
+            alone = at_least(
+                threshold(cutoff, scores[own], ties=ties[own], n_tokens=sizes[own]), scores[own], ties=ties[own]
+            )
+        assert kept[own].tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize(
+    ("keep", "by", "message"),
+    [
+        ("top 30%", "url", "there are language, source, domain"),
+        ({"en": "top 30%"}, "language", 'no "\\*" in the table of en'),
+        ({"en": "best", "*": "top 30%"}, "language", "language 'en': keep = 'best'"),
+        ({}, "language", "table of nothing"),
+    ],
+)
+def test_tables_that_say_too_little_are_refused(keep: str | dict[str, str], by: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        parse_group_cutoffs(keep, by)

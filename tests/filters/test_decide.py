@@ -211,3 +211,25 @@ def test_a_column_must_be_in_one_dataset(shard: dict[str, Path], tmp_path: Path,
     twice = {**shard, "again": shard["text"]}
     with pytest.raises(RecipeError, match=f"column '{column}' is in"):
         run(apply_rules, twice, RulesSettings(rules=(), carry=(column,)), tmp_path)
+
+
+def test_a_rule_judges_only_what_it_is_for(shard: dict[str, Path], tmp_path: Path) -> None:
+    rules = (
+        Rule("words", "word_count >= 10", "recipe", only="language <> 'de'"),
+        Rule("de/words", "word_count >= 5", "recipe", only="language = 'de'"),
+        Rule("none", "word_count < 0", "recipe", only="CAST(NULL AS BOOLEAN)"),  # a null judges nothing
+    )
+    counts = run(apply_rules, shard, RulesSettings(rules=rules), tmp_path)
+    # English and below 10: 1 2 3 5 6 7 9; German and below 5: 0 4
+    assert counts == {
+        "documents": 20,
+        "kept": 11,
+        "fails words": 7,
+        "only words": 7,
+        "fails de/words": 2,
+        "only de/words": 2,
+    }
+    reasons = pq.read_table(tmp_path / "verdicts/part-00000.parquet")["reasons"].to_pylist()
+    assert reasons[4] == [{"rule": "de/words", "value": 4.0, "limit": "word_count >= 5"}]
+    with pytest.raises(RecipeError, match="rule 'x': only = 'lang = 1': there is no signal 'lang'"):
+        check_rules([Rule("x", "true", "recipe", only="lang = 1")], pq.read_schema(shard["language"]))

@@ -175,32 +175,20 @@ def ngram_characters(text: str) -> dict[str, int]:
 
 def c4_counts(lines: list[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for variant, min_words, ends, is_cut_first, needs_end in (
-        ("c4", 5, '.?!"', True, True),
-        ("c4_any_end", 5, "", True, False),
-        ("c4_code", 3, ".?!\"'", False, True),
-        ("c4_code_any_end", 3, "", False, False),
-    ):
-        kept = []
-        counts |= {f"{variant}_{name}": 0 for name in ("lorem_ipsum_count", "curly_bracket_count", "sentence_count")}
+    for variant, needs_end in (("c4", True), ("c4_any_end", False)):
+        kept, n_sentences = [], 0
         for line in lines:
-            if any(len(word) > 1000 for word in split_words(line)):
+            small, cut = ascii_lower(line), without_citations(line)
+            if any(len(word) > 1000 for word in split_words(line)) or len(split_words(cut)) < 5:
                 continue
-            cut = without_citations(line)
-            if needs_end and (not cut.endswith(tuple(ends)) or cut.endswith("...")):
+            if needs_end and (not cut.endswith((".", "?", "!", '"')) or cut.endswith("...")):
                 continue
-            if len(split_words(cut if is_cut_first else line)) < min_words:
-                continue
-            small = ascii_lower(line)
-            counts[f"{variant}_lorem_ipsum_count"] += "lorem ipsum" in small
-            if "javascript" in small:
-                continue
-            counts[f"{variant}_curly_bracket_count"] += "{" in cut
-            if any(phrase in small for phrase in PAGE_PHRASES):
+            if "javascript" in small or any(phrase in small for phrase in PAGE_PHRASES):
                 continue
             kept.append(cut)
-            counts[f"{variant}_sentence_count"] += sentences(line)
+            n_sentences += sentences(line)
         counts[f"{variant}_line_count"] = len(kept)
+        counts[f"{variant}_sentence_count"] = n_sentences
         counts[f"{variant}_char_count"] = len("\n".join(kept))
     return counts
 
@@ -223,6 +211,7 @@ def line_counts(text: str) -> dict[str, int]:
         "line_chars": sum(map(len, lines)),
         "newline_count": len(raw) - 1,
         "bullet_line_count": sum(line[0] in "•-" for line in lines),
+        "any_bullet_line_count": sum(line[0] in "•‣▶◀◦■□▪▫–" for line in lines),
         "ellipsis_line_count": sum(line.endswith(("...", "…")) for line in lines),
         "terminal_punctuation_line_count": sum(
             bool(kind(line[-1]) & unicode.TERMINAL) or line[-1] in "\"'’”»」』" for line in lines
@@ -281,6 +270,7 @@ def reference(text: str) -> dict[str, float]:
         "hash_count": text.count("#"),
         "ellipsis_count": text.count("...") + text.count("…"),
         "curly_bracket_count": text.count("{"),
+        "symbol_count": text.count("#") + text.count("...") + text.count("…"),
         "run_count": len(runs),
         "alpha_run_count": sum(any(kind(c) & unicode.LETTER for c in run) for run in runs),
         **word_counts(text),
@@ -318,7 +308,7 @@ PIECES = [
         "ខ្មែរ",
     ),
     *("العربية،", "؟", "مرحبا\u200cبك", "👍", "👩\u200d👧", "—", "...", "…", ".", "!", '"', "'", "’", "”", "。", "？"),
-    *("#", "{", "}", "•", "-", "[1]", "[edit]", "[citation needed]", "[", "]", "J.", "U.S.", "Lorem Ipsum"),
+    *("#", "{", "}", "•", "▪", "–", "-", "[1]", "[edit]", "[citation needed]", "[", "]", "J.", "U.S.", "Lorem Ipsum"),
     *(
         "JavaScript",
         "terms of use",

@@ -7,14 +7,30 @@ import pyarrow as pa
 import pytest
 
 from datassay.corpus.errors import RecipeError
+from datassay.filters import datatrove
+from datassay.filters.datatrove import DATATROVE_SIGNALS
+from datassay.filters.dolma import DOLMA_SIGNALS
+from datassay.filters.edit import EditSettings, edited_schema
 from datassay.filters.presets import PRESET_SETTINGS, PRESETS, preset_rules
 from datassay.filters.rules import Rule
 from datassay.filters.text_signals import TEXT_SIGNALS, signals
 
+EDITED = edited_schema(EditSettings(measured=("refinedweb",)))
+ALL_SIGNALS = pa.schema(
+    [
+        *TEXT_SIGNALS,
+        *(field for more in (DATATROVE_SIGNALS, DOLMA_SIGNALS, EDITED) for field in more if field.name != "id"),
+    ]
+)
+
 
 def failed(rules: tuple[Rule, ...], text: str) -> list[str]:
     """Names of the rules that a text fails, as SQL decides."""
-    row = pa.Table.from_batches([signals(pa.array(["x"]), pa.array([text], pa.large_string()))])
+    ids, texts = pa.array(["x"]), pa.array([text], pa.large_string())
+    row = pa.Table.from_batches([signals(ids, texts)])
+    of_datatrove = datatrove.signals(ids, texts)
+    for name in of_datatrove.schema.names[1:]:
+        row = row.append_column(name, of_datatrove[name])
     return failed_row(rules, row)
 
 
@@ -28,7 +44,7 @@ def failed_row(rules: tuple[Rule, ...], row: pa.Table) -> list[str]:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_sql_over_signals(name: str) -> None:
-    row = TEXT_SIGNALS.empty_table()
+    row = ALL_SIGNALS.empty_table()
     for rule in PRESETS[name]:
         duckdb.from_arrow(row).filter(rule.keep).fetchall()
         assert rule.source
@@ -117,7 +133,7 @@ def test_gopher_line_and_letter_limits(text: str, names: list[str]) -> None:
 )
 def test_gopher_repetition_limits(signal: str, limit: float, rule: str) -> None:
     """Table A1: a share of `limit`, as a quotient of whole numbers, is kept; one character or line more is not."""
-    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
+    columns = {field.name: pa.array([0], field.type) for field in ALL_SIGNALS if field.name != "id"}
     for numerator, names in ((round(limit * 100), []), (round(limit * 100) + 1, [rule])):
         row = pa.table({**columns, signal: pa.array([numerator / 100])})
         assert failed_row(preset_rules("gopher-repetition"), row) == names
@@ -168,10 +184,10 @@ T = "Three words here."
     ("text", "names"),
     [
         ("\n".join([T] * 5), []),
-        ("\n".join([T] * 4), ["sentences", "terminal_punctuation"]),
-        ("\n".join([T] * 4 + ["Two words."]), ["sentences", "terminal_punctuation"]),
+        ("\n".join([T] * 4), ["sentences"]),
+        ("\n".join([T] * 4 + ["Two words."]), ["sentences"]),
         ("\n".join([T] * 4 + ["it ends 'so'"]), []),
-        ("\n".join([T] * 4 + ["no end here"]), ["terminal_punctuation"]),
+        ("\n".join([T] * 4 + ["no end here"]), ["sentences"]),
         ("\n".join([T] * 5 + ["{"]), []),  # cut before it is looked at
         ("\n".join([T] * 5 + ["x = { y."]), ["curly_bracket"]),
         ("\n".join([T] * 5 + ["lorem ipsum dolor."]), ["lorem_ipsum"]),
@@ -180,6 +196,9 @@ T = "Three words here."
 )
 def test_c4_code(text: str, names: list[str]) -> None:
     assert failed(preset_rules("c4-code"), text) == names
+
+
+END = "terminal_punctuation_line_fraction"
 
 
 def with_lines(n_marked: int, n: int, marked: str, other: str) -> str:
@@ -217,57 +236,64 @@ def test_fineweb_line_punctuation(text: str, paper: list[str], code: list[str]) 
         ("line_under_30_fraction", 0.67, ["short_lines"], []),
         ("line_up_to_30_fraction", 0.67, [], []),
         ("line_up_to_30_fraction", 0.68, [], ["short_lines"]),
-        ("newlines_per_token", 0.3, [], []),
-        ("newlines_per_token", 0.31, [], ["list_ratio"]),
     ],
 )
 def test_fineweb_limits(signal: str, value: float, paper: list[str], code: list[str]) -> None:
-    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
-    row = pa.table({**columns, "terminal_punctuation_line_fraction": pa.array([1.0]), signal: pa.array([value])})
+    columns = {field.name: pa.array([0], field.type) for field in ALL_SIGNALS if field.name != "id"}
+    ends = {name: pa.array([1.0]) for name in (END, f"dt_cut_{END}")}
+    row = pa.table({**columns, **ends, signal: pa.array([value]), f"dt_cut_{signal}": pa.array([value])})
     assert failed_row(preset_rules("fineweb-paper"), row) == paper
     assert failed_row(preset_rules("fineweb-code"), row) == code
+
+
+@pytest.mark.parametrize(("value", "names"), [(0.3, []), (0.31, ["list_ratio"])])
+def test_fineweb_newlines(value: float, names: list[str]) -> None:
+    columns = {field.name: pa.array([0], field.type) for field in ALL_SIGNALS if field.name != "id"}
+    row = pa.table({**columns, f"dt_cut_{END}": pa.array([1.0]), "dt_cut_newlines_per_token": pa.array([value])})
+    assert failed_row(preset_rules("fineweb-code"), row) == names
 
 
 @pytest.mark.parametrize(
     ("signal", "value", "names"),
     [
-        ("alpha_token_fraction", 0.8, []),  # datatrove drops below 0.8 only
-        ("alpha_token_fraction", 0.79, ["alpha_tokens"]),
-        ("c4_code_any_end_sentence_count", 5, []),  # below 5 only
-        ("c4_code_any_end_sentence_count", 4, ["sentences"]),
-        ("c4_code_any_end_lorem_ipsum_count", 1, ["lorem_ipsum"]),
-        ("c4_code_any_end_curly_bracket_count", 1, ["curly_bracket"]),
-        ("c4_code_sentence_count", 0, []),  # of lines that end in punctuation, which FineWeb does not ask for
-        ("word_count", 50, []),
-        ("word_count", 49, ["word_count"]),
-        ("word_count", 100000, []),
-        ("word_count", 100001, ["word_count"]),
-        ("mean_word_length", 3.0, []),
-        ("mean_word_length", 2.99, ["mean_word_length"]),
-        ("mean_word_length", 10.0, []),
-        ("mean_word_length", 10.01, ["mean_word_length"]),
-        ("hash_ratio", 0.1, []),  # above 0.1 only, as for ellipses, bullets and their lines
-        ("hash_ratio", 0.11, ["hash_ratio"]),
-        ("ellipsis_ratio", 0.1, []),
-        ("ellipsis_ratio", 0.11, ["ellipsis_ratio"]),
-        ("bullet_line_fraction", 0.9, []),
-        ("bullet_line_fraction", 0.91, ["bullet_lines"]),
-        ("ellipsis_line_fraction", 0.3, []),
-        ("ellipsis_line_fraction", 0.31, ["ellipsis_lines"]),
-        ("stop_word_count", 2, []),
-        ("stop_word_count", 1, ["stop_words"]),
+        ("dt_alpha_token_fraction", 0.8, []),  # datatrove drops below 0.8 only
+        ("dt_alpha_token_fraction", 0.79, ["alpha_tokens"]),
+        ("dt_c4_any_end_sentence_count", 5, []),  # below 5 only
+        ("dt_c4_any_end_sentence_count", 4, ["sentences"]),
+        ("dt_c4_any_end_lorem_ipsum_count", 1, ["lorem_ipsum"]),
+        ("dt_c4_any_end_curly_bracket_count", 1, ["curly_bracket"]),
+        ("dt_c4_sentence_count", 0, []),  # of lines that end in punctuation, which FineWeb does not ask for
+        ("dt_word_count", 50, []),
+        ("dt_word_count", 49, ["word_count"]),
+        ("dt_word_count", 100000, []),
+        ("dt_word_count", 100001, ["word_count"]),
+        ("dt_mean_word_length", 3.0, []),
+        ("dt_mean_word_length", 2.99, ["mean_word_length"]),
+        ("dt_mean_word_length", 10.0, []),
+        ("dt_mean_word_length", 10.01, ["mean_word_length"]),
+        ("dt_hash_ratio", 0.1, []),  # above 0.1 only, as for ellipses, bullets and their lines
+        ("dt_hash_ratio", 0.11, ["hash_ratio"]),
+        ("dt_ellipsis_ratio", 0.1, []),
+        ("dt_ellipsis_ratio", 0.11, ["ellipsis_ratio"]),
+        ("dt_bullet_line_fraction", 0.9, []),
+        ("dt_bullet_line_fraction", 0.91, ["bullet_lines"]),
+        ("dt_ellipsis_line_fraction", 0.3, []),
+        ("dt_ellipsis_line_fraction", 0.31, ["ellipsis_lines"]),
+        ("dt_stop_word_count", 2, []),
+        ("dt_stop_word_count", 1, ["stop_words"]),
     ],
 )
 def test_whole_fineweb_limits(signal: str, value: float, names: list[str]) -> None:
     """At each limit of datatrove 0.10.1's filters as the script of FineWeb sets them, and one step beyond."""
-    columns = {field.name: pa.array([0], field.type) for field in TEXT_SIGNALS if field.name != "id"}
+    columns = {field.name: pa.array([0], field.type) for field in ALL_SIGNALS if field.name != "id"}
     good = {
-        "word_count": 50,
-        "mean_word_length": 3.0,
-        "alpha_token_fraction": 0.8,
-        "stop_word_count": 2,
-        "c4_code_any_end_sentence_count": 5,
-        "terminal_punctuation_line_fraction": 0.12,
+        "dt_char_count": 1,
+        "dt_word_count": 50,
+        "dt_mean_word_length": 3.0,
+        "dt_alpha_token_fraction": 0.8,
+        "dt_stop_word_count": 2,
+        "dt_c4_any_end_sentence_count": 5,
+        "dt_cut_terminal_punctuation_line_fraction": 0.12,
     }
     row = pa.table({**columns, **{name: pa.array([limit]) for name, limit in {**good, signal: value}.items()}})
     assert failed_row(preset_rules("fineweb"), row) == names
@@ -280,7 +306,7 @@ def test_fineweb_does_not_ask_for_terminal_punctuation() -> None:
 
 
 def test_a_signal_that_is_null_fails() -> None:
-    row = pa.table({field.name: pa.array([None], field.type) for field in TEXT_SIGNALS})
+    row = pa.table({field.name: pa.array([None], field.type) for field in ALL_SIGNALS})
     rules = preset_rules("gopher")
     assert failed_row(rules, row) == [rule.name for rule in rules]
 

@@ -12,20 +12,19 @@ import pytest
 from pydantic import ValidationError
 
 from datassay.corpus.engine import Inputs, Task, run_task
-from datassay.corpus.errors import RecipeError
+from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.hashing import splitmix64
 from datassay.corpus.schema import DOCUMENT
+from datassay.filters.examples import pieces_of, words_of
+from datassay.filters.fasttext_classifier import FastTextClassifier, check_whole
 from datassay.filters.quality import (
     QUALITY,
     QualityScoring,
     QualitySettings,
-    auc,
-    load_model,
-    pieces_of,
-    quality_scores,
+    evaluate_classifier,
+    load_classifier,
     score_quality,
     train_quality,
-    words_of,
 )
 
 GOOD = words_of("the river ran slowly past old stone houses where people gathered to talk in the evening")
@@ -86,10 +85,10 @@ def test_the_card_tells_what_was_trained_on(trained: Path) -> None:
 
 
 def test_good_text_scores_above_raw_text_of_any_length(trained: Path) -> None:
-    model = load_model(trained / "quality_model/part-00000.bin", "good")
+    classifier = load_classifier(trained / "quality_model/part-00000.bin")
     lengths = (20, 100, 1000)
-    good = quality_scores(model, [document(GOOD, 7, n) for n in lengths], QualityScoring())
-    raw = quality_scores(model, [document(RAW, 7, n) for n in lengths], QualityScoring())
+    good = classifier.scores([document(GOOD, 7, n) for n in lengths])
+    raw = classifier.scores([document(RAW, 7, n) for n in lengths])
     assert good.min() > 0.5 > raw.max()
 
 
@@ -107,19 +106,79 @@ def test_scores_lie_beside_the_documents(trained: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_from_elsewhere_reads_the_text_as_it_is(trained: Path) -> None:
-    model = load_model(trained / "quality_model/part-00000.bin", "good")
     settings = QualitySettings(model="theirs.bin").scoring
     assert settings.piece_words is None
-    expected = dict(zip(*model.predict("Old stone", k=2), strict=True))["__label__good"]
-    assert quality_scores(model, ["Old\nstone"], settings).tolist() == [pytest.approx(expected, abs=1e-6)]
+    classifier = load_classifier(trained / "quality_model/part-00000.bin", settings)
+    assert isinstance(classifier, FastTextClassifier)
+    expected = dict(zip(*classifier.model.predict("Old stone", k=2), strict=True))["__label__good"]
+    assert classifier.scores(["Old\nstone"]).tolist() == [pytest.approx(expected, abs=1e-6)]
 
 
 def test_another_label_or_file_is_refused(trained: Path, tmp_path: Path) -> None:
+    model = trained / "quality_model/part-00000.bin"
     with pytest.raises(RecipeError, match="no label 'hq', only "):
-        load_model(trained / "quality_model/part-00000.bin", "hq")
-    (tmp_path / "model.bin").write_bytes(b"none")
-    with pytest.raises(RecipeError, match="not a fastText model"):
-        load_model(tmp_path / "model.bin", "good")
+        load_classifier(model, QualityScoring(label="hq"))
+    for content in (b"none", b"", b"\x7fELF" * 9):
+        (tmp_path / "model.bin").write_bytes(content)
+        with pytest.raises(RecipeError, match="neither a fastText model"):
+            load_classifier(tmp_path / "model.bin")
+    content = model.read_bytes()
+    for damaged in (content[:60], content[:100], content[:200], content[:-1], content + b"0"):
+        (tmp_path / "cut.bin").write_bytes(damaged)
+        with pytest.raises(RecipeError, match="not a whole fastText model"):
+            load_classifier(tmp_path / "cut.bin")
+    with pytest.raises(InputError, match="no classifier can be read"):
+        load_classifier(tmp_path / "missing.bin")
+
+
+@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("n_labels", [2, 300])  # the output is quantized too, which takes 256 labels
+def test_a_quantized_model_is_known_to_be_whole(tmp_path: Path, n_labels: int, norms: bool) -> None:
+    import fasttext
+
+    lines = tmp_path / "lines.txt"
+    texts = [f"__label__{i % n_labels} {document(GOOD if i % 2 else RAW, i, 30)} n{i}" for i in range(600)]
+    lines.write_text("\n".join(texts) + "\n")
+    model = fasttext.train_supervised(str(lines), dim=8, thread=1, verbose=0, bucket=1000, wordNgrams=2)
+    model.quantize(qnorm=norms, qout=n_labels >= 256, cutoff=300, input=str(lines), retrain=False)
+    model.save_model(str(tmp_path / "model.ftz"))
+    check_whole(tmp_path / "model.ftz")
+    content = (tmp_path / "model.ftz").read_bytes()
+    for cut in (len(content) - 1, len(content) // 2):
+        (tmp_path / "cut.ftz").write_bytes(content[:cut])
+        with pytest.raises(RecipeError, match="not a whole fastText model"):
+            check_whole(tmp_path / "cut.ftz")
+
+
+def test_a_classifier_has_a_column_of_its_own(trained: Path, tmp_path: Path) -> None:
+    path = write_documents(tmp_path / "c.parquet", ["the river ran"])
+    task_inputs = Inputs({"clean": (path,), "quality_model": (trained / "quality_model/part-00000.bin",)})
+    settings = QualitySettings(name="edu").scoring
+    run_task(Task(score_quality, task_inputs, settings, tmp_path / "out", 0, "key"))
+    assert pq.read_schema(tmp_path / "out/quality/part-00000.parquet").names == ["id", "edu"]
+
+
+def test_bad_texts_take_the_place_of_raw_ones(inputs: Inputs, tmp_path: Path) -> None:
+    bad = write_documents(tmp_path / "bad.parquet", [document(RAW, 1000 * i, 60) for i in range(30)])
+    run_task(Task(train_quality, Inputs({**inputs.files, "bad": (bad,)}), QualitySettings(), tmp_path, 0, "key"))
+    card = orjson.loads((tmp_path / "quality_card/part-00000.json").read_bytes())
+    assert card["counts"]["raw_documents"] + card["held_out"]["raw_documents"] == 30
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kind": "logistic", "dim": 32}, {"logistic": {"l2": 2.0}}, {"kind": "logistic", "epochs": 1}]
+)
+def test_settings_of_the_other_kind_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="means nothing for kind"):
+        QualitySettings.model_validate(changes)
+
+
+def test_a_classifier_is_evaluated_beside_length(trained: Path) -> None:
+    texts = [document(GOOD if i % 2 else RAW, i, 40 + i) for i in range(30)]
+    found = evaluate_classifier(trained / "quality_model/part-00000.bin", texts, [i % 2 == 1 for i in range(30)])
+    assert (found.n_good, found.n_bad) == (15, 15)
+    assert found.auc.value == 1 > found.auc_of_length.value
+    assert found.calibration is not None
 
 
 def test_no_reference_is_refused(inputs: Inputs, tmp_path: Path) -> None:
@@ -147,16 +206,6 @@ def test_pieces_are_of_similar_length(n_words: int, lengths: list[int]) -> None:
 def test_words_do_not_tell_the_source() -> None:
     assert words_of("Well ,\nhe said") == words_of("well, he  said") == ["well", ",", "he", "said"]
     assert words_of("__label__good")[:2] == ["_", "_"]  # no text can claim a label
-
-
-def test_auc_and_its_interval() -> None:
-    # 2 lies above 1 and ties with 2; 4 and 5 lie above all three
-    area, low, high = auc(np.array([2.0, 4, 5]), np.array([1.0, 2, 3]))
-    assert area == pytest.approx((1.5 + 3 + 3) / 9)
-    # variance: that of (.5, 1, 1) / 3 plus that of (1, 5/6, 2/3) / 3
-    half = 1.959964 * np.sqrt(np.var([0.5, 1, 1], ddof=1) / 3 + np.var([1, 5 / 6, 2 / 3], ddof=1) / 3)
-    assert (low, high) == (pytest.approx(area - half), 1.0)
-    assert all(np.isnan(auc(np.array([1.0]), np.array([1.0, 2.0]))))
 
 
 def test_real_reference_against_the_raw_corpus(shared: Path, tmp_path: Path) -> None:
