@@ -279,7 +279,7 @@ def generate(
 
 @recipes_app.command("list")
 def list_recipes() -> None:
-    """Name the presets of rules and of near-duplicate detection, with their source.
+    """Name the presets of rules, of edits and of near-duplicate detection, with their source.
 
     Example: datassay recipes list
     """
@@ -289,8 +289,10 @@ def list_recipes() -> None:
 
 
 @recipes_app.command("show")
-def show_recipe(name: Annotated[str, typer.Argument(help="A preset of rules, `schema`, or a recipe file.")]) -> None:
-    """Show the rules of a preset, a recipe with every default filled in, or the JSON schema of recipes.
+def show_recipe(
+    name: Annotated[str, typer.Argument(help="A preset of rules or edits, `schema`, or a recipe file.")],
+) -> None:
+    """Show the rules and edits of a preset, a recipe with every default filled in, or the JSON schema of recipes.
 
     Example: datassay recipes show gopher
     """

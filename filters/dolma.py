@@ -2,9 +2,13 @@
 
 The figures are those of allenai/dolma, configs/dolma-v1_5/mixing/cc-head.yaml, the definitions those of its tagger
 gopher_v1. They are Gopher's rules with other measures: words are what white space separates; their median length
-counts, not the mean; lines end at a line feed alone, and blank ones count; of a repeated line or n-gram every copy
-counts, and characters are divided by those of all words (n-grams from five on: of all n-grams). So they are a family of
-signals of their own, measured where a rule of the recipe mentions one.
+counts, not the mean; lines end at a line feed alone; of a repeated line or n-gram every copy counts, and characters are
+divided by those of all words (n-grams from five on: of all n-grams). So they are a family of signals of their own,
+measured where a rule of the recipe mentions one.
+
+Empty lines do not count, as in the tagger's second version: Dolma's texts are CCNet's and have none, and where blank
+lines separate paragraphs they would be duplicates of each other. Of 22,000 documents with such lines the first version
+drops 12,400 for duplicate lines.
 
 Not among the rules: that a page with more than five pieces of personal data goes (`pii_count <= 5` says it), and what
 Dolma's deduplication and its classifiers decide.
@@ -105,7 +109,7 @@ SIGNALS: tuple[Signal, ...] = (
         for n in range(MAX_TOP_N + 1, MAX_N + 1)
     ),
 )
-"""Lines are what line feeds separate, blank ones among them. A text without words has 0 everywhere."""
+"""Lines are what line feeds separate, but for empty ones. A text without words has 0 everywhere."""
 DOLMA_SIGNALS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -287,14 +291,14 @@ def _extend(n: int, n_before: int, n_words: int, room: Room, table: Interner) ->
 
 @compiled
 def _count_lines(n: int, room: Room, table: Interner, out: NDArray[np.int64]) -> None:
-    """Count what line feeds separate among the first n characters."""
+    """Count what line feeds separate among the first n characters, but for empty lines."""
     codes, n_lines, start = room.codes, 0, 0
     for i in range(n + 1):
         if i < n and codes[i] != 0x0A:
             continue
-        room.keys[n_lines], room.lengths[n_lines] = hash_of(codes, start, i), i - start
-        n_lines += 1
         if i > start:
+            room.keys[n_lines], room.lengths[n_lines] = hash_of(codes, start, i), i - start
+            n_lines += 1
             out[BULLETS] += codes[start] == 0x2A or codes[start] == 0x2D
             out[ELLIPSES] += codes[i - 1] == 0x2026
         start = i + 1

@@ -20,6 +20,7 @@ N_SAMPLES = 4
 """Documents shown of each reason, and of those that were kept."""
 SAMPLE_CHARACTERS = 700
 N_CLUSTERS = 8
+N_OVERLAPS = 10
 N_DOMAINS = 15
 N_SIGNALS = 12
 """Histograms: of the signals whose rules drop most."""
@@ -54,6 +55,27 @@ class EditRow:
     n_edits: int
     n_chars: int
     """Characters that it takes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFile:
+    """What was found of a file of questions."""
+
+    file: str
+    n_questions: int
+    n_matchable: int
+    n_found: int
+    n_documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A stretch that a document shares with a question."""
+
+    question: str
+    id: str
+    url: str | None
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +180,25 @@ def edits(connection: duckdb.DuckDBPyConnection) -> list[EditRow]:
         """
     ).fetchall()
     return [EditRow(rule, n_documents, n_edits, int(n_chars)) for rule, n_documents, n_edits, n_chars in found]
+
+
+def questions(connection: duckdb.DuckDBPyConnection) -> list[QuestionFile]:
+    """What was found of each file of questions."""
+    found = connection.execute("SELECT file, n_questions, n_matchable, n_found, n_documents FROM question_files")
+    return [QuestionFile(*row) for row in found.fetchall()]
+
+
+def overlaps(connection: duckdb.DuckDBPyConnection) -> list[Overlap]:
+    """The longest stretches that training documents share with a question, one of each question."""
+    found = connection.execute(
+        f"""
+        SELECT c.file || '#' || c.row, c.id, url, excerpt
+        FROM contamination c JOIN judged USING (id) JOIN documents USING (id)
+        QUALIFY row_number() OVER (PARTITION BY c.file, c.row ORDER BY c."end" - c.start DESC, c.id) = 1
+        ORDER BY c."end" - c.start DESC, 1 LIMIT {N_OVERLAPS}
+        """
+    )
+    return [Overlap(*row) for row in found.fetchall()]
 
 
 def histograms(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -> list[Histogram]:

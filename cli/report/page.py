@@ -90,6 +90,8 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "records": facts.records(connection),
         "roles": facts.roles(connection),
         "rules": rules,
+        "questions": facts.questions(connection) if run.has("report_questions") else [],
+        "overlaps": facts.overlaps(connection) if run.has("report_questions") else [],
         "edits": facts.edits(connection) if run.has("edit") else [],
         "histograms": [_histogram_figure(histogram) for histogram in facts.histograms(connection, rules)],
         "languages": Figure.make(

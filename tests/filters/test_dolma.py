@@ -27,7 +27,7 @@ def plain(text: str) -> dict[str, float]:
     if not words:
         return dict.fromkeys(names, 0)
     n, chars = len(words), sum(map(len, words))
-    lines = text.split("\n")
+    lines = [line for line in text.split("\n") if line]
     times = Counter(lines)
     found: dict[str, float] = {
         "dolma_word_count": n,
