@@ -7,7 +7,6 @@ The signals are those of benchmarks/decide.py; one document in twenty has a near
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from decide import DATASETS, N_SHARDS, RULES, SHARD_ROWS, write_signals
+from decide import DATASETS, N_SHARDS, RULES, SHARD_ROWS, peak_memory, write_signals
 
 from datassay.cli import decisions
 from datassay.cli.decisions import DecideSettings
@@ -97,7 +96,7 @@ def ledger(folder: Path) -> Ledger:
 def timed(name: str, function: Callable[[], Outcome]) -> Outcome:
     begin, cpu = time.perf_counter(), time.process_time()
     found = function()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     print(f"{name}: {seconds:.2f} s, {cpu:.2f} s of CPU, peak memory so far {peak:.0f} MB, {found.keep.sum():,} kept")
     return found

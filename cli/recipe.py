@@ -91,6 +91,8 @@ def explain(path: Path, source: str, problem: Any) -> str:
         return f"{where}: unknown key {key!r}{nearest(str(location[-1]), fields)}; known: {', '.join(sorted(fields))}"
     if problem["type"] == "missing":
         return f"{where}: {key!r} is missing"
+    if problem["type"] == "union_tag_not_found":
+        return f"{where}: {key}.kind is missing; one of fasttext, logistic, ngram and gpt"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 

@@ -489,8 +489,8 @@ class Recipe(Section):
             "rules": bool(self.rules) or any(entry.rules for entry in self.languages.values()),
             "bad_words": self.bad_words is not None,
             "edits": bool(self.edits) or self.pii is not None or cuts_questions,
+            "decontaminate": self.decontaminate is not None and self.decontaminate.mode == "drop",
             "quality": self.quality is not None and self.quality.keep is not None,
             "dedup": self.dedup.exact or self.dedup.minhash is not None,
-            "decontaminate": self.decontaminate is not None and self.decontaminate.mode == "drop",
         }
         return tuple(step for step, is_taken in taken.items() if is_taken)

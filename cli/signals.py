@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel
 
-from datassay.cli.sections import Recipe
+from datassay.cli.sections import Recipe, nearest
 from datassay.corpus.engine import TaskFunction
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.given import given_file
@@ -209,7 +209,13 @@ def check_recipe_rules(recipe: Recipe, path: Path) -> None:
 
 
 def _check_combined(columns: list[str], signals: pa.Schema) -> None:
+    """Raise RecipeError for the first of the signals to combine that is none, or no number."""
+    known = [
+        field.name
+        for field in signals
+        if pa.types.is_primitive(field.type) and field.name not in ("offset", "quality", "quality_bucket")
+    ]
     for name in columns:
-        if name not in signals.names or not pa.types.is_primitive(signals.field(name).type):
-            known = ", ".join(field.name for field in signals if pa.types.is_primitive(field.type))
-            raise RecipeError(f"quality.combine: there is no signal {name!r} that is a number; there are {known}")
+        if name not in known:
+            hint = nearest(name, known) or "; right would be the name of one of [[scores]], or of another number"
+            raise RecipeError(f"quality.combine: there is no signal {name!r} that is a number{hint}")

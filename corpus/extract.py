@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import trafilatura
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 from resiliparse.extract.html2text import extract_plain_text
@@ -107,6 +106,8 @@ def quality_text(html: str) -> str:
     `fast` with `favor_recall` is the best and the fastest of its settings on the benchmark above. `deduplicate` must
     stay off: it keeps state between pages, so that the text would depend on their order.
     """
+    import trafilatura  # slow to import, and only this stage asks it
+
     text = trafilatura.extract(
         html, fast=True, favor_recall=True, include_comments=False, include_tables=True, deduplicate=False
     )

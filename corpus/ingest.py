@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
-import tldextract
 import xxhash
 from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
 
@@ -24,6 +23,9 @@ from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile, Record
 from datassay.corpus.schema import DOCUMENT, RECORD, document_id
 from datassay.corpus.store import Outputs, ParquetShard
+
+if TYPE_CHECKING:
+    import tldextract
 
 VERSION = 2
 CENSUS_VERSION = 2
@@ -275,6 +277,8 @@ def registered_domain(url: str) -> str | None:
 @lru_cache(maxsize=1)
 def _suffixes() -> tldextract.TLDExtract:
     """The public suffix list as it comes with tldextract: nothing is fetched, nothing is cached on disk."""
+    import tldextract
+
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 

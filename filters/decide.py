@@ -47,7 +47,7 @@ VERDICT = pa.schema(
     ]
 )
 """Columns of every verdict; those that later stages carry along follow."""
-_NO_REASONS = pa.array([], REASON)
+_NO_REASONS = pa.nulls(0, REASON)  # pa.array of a list would import pandas
 
 MEMORY = "1GB"
 """What DuckDB may hold for the batch at hand; it needs a tenth of it."""

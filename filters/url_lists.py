@@ -24,13 +24,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import tldextract
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 
@@ -42,6 +41,9 @@ from datassay.corpus.store import Outputs, read_batches
 from datassay.corpus.unicode import TABLES, Tables, lower_of
 from datassay.corpus.words import FNV_START, fnv_step, mix
 from datassay.filters.rules import Rule
+
+if TYPE_CHECKING:
+    import tldextract
 
 VERSION = 1
 BATCH_ROWS = 16_384
@@ -569,6 +571,8 @@ def _begins_with_www(names: Canonical) -> NDArray[np.int64]:
 @lru_cache(maxsize=1)
 def _suffixes() -> tldextract.TLDExtract:
     """The public suffix list as it comes with tldextract, with the domains of hosting firms; nothing is fetched."""
+    import tldextract
+
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 
 

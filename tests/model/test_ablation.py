@@ -80,6 +80,17 @@ def test_survey_counts_what_is_kept(data: AblationData, tmp_path: Path) -> None:
     assert one.content != other.content
 
 
+def test_edited_texts_are_another_corpus_of_the_same_documents(data: AblationData, tmp_path: Path) -> None:
+    kept = keep(tmp_path / "kept.parquet", range(0, 4, 2))
+    both = replace(data, edited=data.validation["prose"])
+    assert survey(both, kept).content == survey(data, kept).content
+    with pytest.raises(StoreError, match="names 2 documents, of which the token shards hold 0"):
+        survey(both, kept, is_edited=True)
+    edited = survey(replace(data, edited=(*data.tokens, *data.validation["prose"])), kept, is_edited=True)
+    assert (edited.is_edited, edited.n_documents) == (True, 2)
+    assert edited.content != survey(data, kept).content
+
+
 def test_survey_names_what_is_missing(data: AblationData, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="names 41 documents, of which the token shards hold 40"):
         survey(data, keep(tmp_path / "kept.parquet", range(41)))

@@ -35,6 +35,23 @@ def plan_of(n_tokens: list[int], *, seeds: int = 3, budget: int = 1_024_000, con
     return make_plan(corpora, seeds=range(seeds), n_tokens=budget, tokens_per_step=1024, cost=COST, n_workers=2)
 
 
+def test_a_preset_takes_the_place_of_the_rules() -> None:
+    variants = make_variants(["language", "rules", "dedup"], presets=["c4-paper", "dolma"])
+    assert [(variant.name, variant.kind, variant.preset, variant.steps) for variant in variants[4:]] == [
+        ("rules c4-paper", "preset", "c4-paper", ("language", "dedup")),
+        ("rules dolma", "preset", "dolma", ("language", "dedup")),
+    ]
+    found = [(c.step, c.kind, c.variant, c.versus) for c in make_comparisons(variants)]
+    assert found == [
+        ("all steps", "total", "+dedup", "raw"),
+        ("language", "cumulative", "+language", "raw"),
+        ("rules", "cumulative", "+rules", "+language"),
+        ("dedup", "cumulative", "+dedup", "+rules"),
+        ("c4-paper", "preset", "rules c4-paper", "+dedup"),  # against the recipe as it is
+        ("dolma", "preset", "rules dolma", "+dedup"),
+    ]
+
+
 def test_variants_of_three_steps() -> None:
     variants = make_variants(["language", "rules", "dedup"], leave_one_out=True)
     assert [(variant.name, variant.steps) for variant in variants] == [
