@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,6 +14,7 @@ from datassay.filters import datatrove
 from datassay.filters.datatrove import DATATROVE_SIGNALS
 from datassay.filters.dolma import DOLMA_SIGNALS
 from datassay.filters.edit import EditSettings, edited_schema
+from datassay.filters.line_rules import cut_word_counts, line_edits, word_counts
 from datassay.filters.presets import PRESET_SETTINGS, PRESETS, preset_rules
 from datassay.filters.rules import Rule
 from datassay.filters.text_signals import TEXT_SIGNALS, signals
@@ -321,3 +325,66 @@ def test_unknown_preset_names_the_nearest() -> None:
 def test_settings_belong_to_presets() -> None:
     assert set(PRESET_SETTINGS) <= set(PRESETS)
     assert PRESET_SETTINGS["gpt3"]["quality"]["keep"] == "pareto 9"
+
+
+SIMPLE = re.compile(r"(\w+) (>=|<=|<|>|=) (-?[\d.]+)|(\w+) BETWEEN ([\d.]+) AND ([\d.]+)")
+EVERY_RULE = sorted({rule.keep: rule for rules in PRESETS.values() for rule in rules}.values(), key=lambda r: r.keep)
+
+
+def limits(keep: str) -> list[tuple[str, float, int, bool]]:
+    """(signal, limit, which side of it is dropped, whether the limit itself is kept) of a simple rule."""
+    match = SIMPLE.fullmatch(keep)
+    assert match is not None, keep
+    if match[4]:
+        return [(match[4], float(match[5]), -1, True), (match[4], float(match[6]), 1, True)]
+    sign = {">=": [(-1, True)], ">": [(-1, False)], "<=": [(1, True)], "<": [(1, False)], "=": [(-1, True), (1, True)]}
+    return [(match[1], float(match[3]), side, is_kept) for side, is_kept in sign[match[2]]]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in EVERY_RULE if " * " not in rule.keep], ids=lambda rule: rule.keep)
+def test_every_limit_is_where_it_was_published(rule: Rule) -> None:
+    """At the limit, as a quotient and as a decimal, and the next number that a document can have beyond it."""
+    for signal, limit, dropped_side, is_kept in limits(rule.keep):
+        kind = ALL_SIGNALS.field(signal).type
+        beyond = limit + dropped_side if kind == pa.int64() else np.nextafter(limit, dropped_side * np.inf)
+        within = limit - dropped_side if kind == pa.int64() else np.nextafter(limit, -dropped_side * np.inf)
+        values = pa.array([limit, beyond, within], pa.float64()).cast(kind)
+        answers = duckdb.from_arrow(pa.table({signal: values})).project(rule.keep).fetchall()
+        assert [kept for (kept,) in answers[:2]] == [is_kept, False]
+        assert answers[2][0] or "=" in rule.keep.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (words(50), []),
+        (words(50).replace("the of", "the the"), []),  # occurrences count, not only different words
+        (words(50).replace("the of", "the xx"), ["stop_words"]),
+        (words(100) + "\nword\n3 likes\nABCDEF", []),  # 4 of 104 words are cut
+        (words(76) + "\nword\n3 likes\nABCDEF", []),  # 4 of 80: a twentieth exactly
+        (words(75) + "\nword\n3 likes\nABCDEF", ["cut_words"]),
+    ],
+)
+def test_refinedweb(text: str, names: list[str]) -> None:
+    ids, texts = pa.array(["x"]), pa.array([text], pa.large_string())
+    row = pa.Table.from_batches([signals(ids, texts)])
+    cuts = line_edits(ids, texts, "refinedweb")
+    share = cut_word_counts(texts, cuts) / word_counts(texts)
+    row = row.append_column("refinedweb_cut_word_fraction", pa.array(share))
+    assert failed_row(preset_rules("refinedweb"), row) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (words(50), []),
+        (words(49), ["word_count"]),
+        (words(50) + " #" * 5, []),  # 5 per 50 words
+        (words(50) + " #" * 6, ["symbol_ratio"]),
+        (lines_of(9, 10, "▪ "), []),
+        (lines_of(10, 10, "– "), ["bullet_lines"]),
+        (lines_of(10, 10, "- "), []),  # no bullet there
+    ],
+)
+def test_redpajama2(text: str, names: list[str]) -> None:
+    assert failed(preset_rules("redpajama2"), text) == names
