@@ -1,10 +1,12 @@
 """datatrove's side of `filters_vs_datatrove.py`, run by a Python that has datatrove and spaCy and not datassay.
 
-    python datatrove_peer.py [--speed N] < documents.jsonl > verdicts.jsonl
+    python datatrove_peer.py verdicts < documents.jsonl
+    python datatrove_peer.py spacy < documents.jsonl
+    python datatrove_peer.py regex < documents.jsonl
 
-Reads {"id", "text"} and writes first {"seconds": {filter: CPU seconds}, "regex_seconds": {…}} of the first N documents,
-then for each one {"id", "dropped": {name: bool}} by every rule alone, every filter, and the chain of FineWeb's script.
-For `regex_seconds`, words and sentences are found by regular expressions in place of spaCy.
+Reads {"id", "text"} and writes for each one {"id", "dropped": {name: bool}} by every rule alone, every filter, and the
+chain of FineWeb's script; or {"seconds": CPU seconds} that the chain takes for all of them, with spaCy as it comes, or
+with regular expressions in its place that find words and sentences.
 """
 
 from __future__ import annotations
@@ -146,9 +148,8 @@ def all_verdicts(documents: list[tuple[str, str]]) -> Iterator[dict[str, object]
         yield {"id": name, "dropped": verdicts(name, text, whole=whole, single=single)}
 
 
-def regex_seconds(documents: list[tuple[str, str]]) -> dict[str, float]:
-    """`seconds` with regular expressions in place of spaCy."""
-    with_spacy = datatrove_text.split_into_parts
+def split_by_expressions() -> None:
+    """Have words and sentences found by regular expressions in place of spaCy from here on."""
 
     @lru_cache(5)
     def split(text: str, mode: str, language: str) -> list[str]:  # noqa: ARG001
@@ -156,38 +157,34 @@ def regex_seconds(documents: list[tuple[str, str]]) -> dict[str, float]:
         return [match.group() for match in (WORDS if is_words else SENTENCES).finditer(text) if match.group()]
 
     datatrove_text.split_into_parts = split
-    taken = seconds(documents)
-    datatrove_text.split_into_parts = with_spacy
-    return taken
 
 
-def seconds(documents: list[tuple[str, str]]) -> dict[str, float]:
-    """CPU seconds of each filter alone, and of the four of FineWeb's script in chain, which ends at the first drop."""
-    whole = filters()
-    chain = [one for name, one in whole.items() if name != "c4"]
-    taken = {}
-    for one in whole.values():
+def chain_seconds(documents: list[tuple[str, str]]) -> float:
+    """CPU seconds of the four filters of FineWeb's script in chain, which ends at the first drop."""
+    chain = [one for name, one in filters().items() if name != "c4"]
+    for one in chain:
         is_dropped(one, Document(text="The first text loads spaCy.", id="first"))
-    for key, steps in {**{key: [one] for key, one in whole.items()}, "chain": chain}.items():
-        begin = time.process_time()
-        for name, text in documents:
-            document = Document(text=text, id=name)
-            any(is_dropped(one, document) for one in steps)
-        taken[key] = time.process_time() - begin
-    return taken
+    begin = time.process_time()
+    for name, text in documents:
+        document = Document(text=text, id=name)
+        any(is_dropped(one, document) for one in chain)
+    return time.process_time() - begin
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--speed", type=int, default=0)
-    n_speed = parser.parse_args().speed
+    parser.add_argument("what", choices=("verdicts", "spacy", "regex"))
+    what = parser.parse_args().what
     rows = [json.loads(line) for line in sys.stdin]
     documents = [(row["id"], row["text"]) for row in rows]
-    speed = documents[:n_speed]
-    print(json.dumps({"seconds": seconds(speed), "regex_seconds": regex_seconds(speed)}))
-    for row in all_verdicts(documents):
-        print(json.dumps(row))
+    if what == "verdicts":
+        for row in all_verdicts(documents):
+            print(json.dumps(row))
+        return
+    if what == "regex":
+        split_by_expressions()
+    print(json.dumps({"seconds": chain_seconds(documents)}))
 
 
 if __name__ == "__main__":

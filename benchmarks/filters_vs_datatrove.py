@@ -6,9 +6,13 @@ FOLDER: corpus/ of the shared data. The peer's environment needs `pip install da
 no model is downloaded, as datatrove cuts English with spaCy's rules alone. Documents are the first of the corpus in
 English, then of any language, then of pages, cleaned as the pipeline here cleans them before it measures.
 
-Compared are the chain of FineWeb's script, every filter and every rule alone, and the speed of all rules here with that
-of the chain there. `without spaCy` is datatrove with words and sentences by plain expressions (`corpus.words`, marks
-before white space) in place of spaCy's, so that what spaCy takes is no part of it.
+Compared are the chain of FineWeb's script, every filter and every rule alone; and the speed of that chain, in CPU
+seconds of one thread on the same documents, with the same filters here, all signals and all rules:
+
+- `own definitions`: the signals of `text_signals`, presets gopher-quality, gopher-repetition, c4-paper, fineweb-paper;
+- `its definitions`: the signals of `filters.datatrove`, preset fineweb, which decides as datatrove does;
+- `same words`: datatrove with the words of `corpus.words` by one expression, and sentences by another, in place of
+  spaCy's, beside our own definitions, whose words are the same: what spaCy takes is no part of it.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -27,10 +33,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datassay.corpus.clean import clean_text
-from datassay.filters.c4 import C4_CODE, C4_CODE_ANY_END
-from datassay.filters.datatrove import BATCH_ROWS, signals
-from datassay.filters.fineweb import FINEWEB, FINEWEB_CODE, FINEWEB_CODE_WHOLE
-from datassay.filters.gopher import GOPHER_QUALITY_CODE, GOPHER_REPETITION_CODE
+from datassay.filters import datatrove, text_signals
+from datassay.filters.c4 import C4_CODE, C4_CODE_ANY_END, C4_PAPER
+from datassay.filters.fineweb import FINEWEB, FINEWEB_CODE, FINEWEB_CODE_WHOLE, FINEWEB_PAPER
+from datassay.filters.gopher import GOPHER, GOPHER_QUALITY_CODE, GOPHER_REPETITION_CODE
 from datassay.filters.rules import Rule
 
 FILTERS: dict[str, tuple[Rule, ...]] = {
@@ -43,7 +49,11 @@ FILTERS: dict[str, tuple[Rule, ...]] = {
 """The rules here that stand for each of datatrove's filters, on the text as it came."""
 SAME_RULE = {"hash_ratio": "symbol_ratio", "ellipsis_ratio": "symbol_ratio"}
 """Rules here that are one of datatrove's only together."""
-SPEED_ROUNDS = 20
+OWN = (*GOPHER, *C4_PAPER, *FINEWEB_PAPER)
+"""The same four filters by our own definitions."""
+SPEED_ROUNDS = 3
+"""Of which the fastest counts, here; datatrove, a thousand times as slow and so less shaken, runs once."""
+Measure = Callable[[pa.StringArray, pa.LargeStringArray], pa.RecordBatch]
 OF = {"en": "English", "any": "any language", "web": "pages with their menus and scripts left in"}
 
 
@@ -57,7 +67,7 @@ def documents(folder: Path, *, n: int, of: str) -> pa.Table:
         corpus = corpus.filter(pc.is_in(corpus["id"], truth.filter(pc.starts_with(truth["label"], "web_"))["id"]))
     corpus = corpus.filter(pc.match_substring_regex(corpus["text"], r"\w")).slice(0, n)
     texts = [clean_text(text)[0] for text in corpus["text"].to_pylist()]
-    return pa.table({"id": corpus["id"], "text": texts})
+    return pa.table({"id": corpus["id"].cast(pa.string()), "text": pa.array(texts, pa.large_string())})
 
 
 def conditions() -> dict[str, str]:
@@ -80,50 +90,35 @@ def is_dropped_by(rule: Rule) -> str:
     return f"(NOT coalesce({rule.keep}, false))"
 
 
-def dropped_here(table: pa.Table, dropped: dict[str, str]) -> dict[str, list[bool]]:
-    """Whether each document is dropped, by the names of the conditions."""
-    batches = table.to_batches(max_chunksize=BATCH_ROWS)
-    rows = [signals(batch["id"].cast(pa.string()), batch["text"].cast(pa.large_string())) for batch in batches]
+def dropped_here(table: pa.Table, dropped: dict[str, str], signals: Measure) -> pa.Table:
+    """Whether each document is dropped, by the names of the conditions over these signals."""
+    batches = table.to_batches(max_chunksize=datatrove.BATCH_ROWS)
+    rows = [signals(batch["id"], batch["text"]) for batch in batches]
     columns = ", ".join(f'{condition} AS "{name}"' for name, condition in dropped.items())
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.register("signals", pa.Table.from_batches(rows))
-        answers: dict[str, list[bool]] = connection.sql(f"SELECT {columns} FROM signals").to_arrow_table().to_pydict()
-    return answers
+        return connection.sql(f"SELECT {columns} FROM signals").to_arrow_table()
 
 
-def docs_per_second_here(table: pa.Table) -> float:
-    """Documents per CPU second: all signals and all rules of preset `fineweb`, one thread.
-
-    The documents are taken SPEED_ROUNDS times, as a shard holds thousands.
-    """
-    dropped = {rule.name + rule.keep: is_dropped_by(rule) for rule in FINEWEB}
-    dropped_here(table, dropped)  # compiles
-    shard = pa.concat_tables([table] * SPEED_ROUNDS)
-    begin = time.process_time()
-    dropped_here(shard, dropped)
-    return int(shard.num_rows) / (time.process_time() - begin)
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What datatrove answers: whether it drops each document, by name of rule or filter, and CPU seconds of filters."""
-
-    dropped: dict[str, list[bool]]
-    seconds: dict[str, float]
-    regex_seconds: dict[str, float]
-    """The same with words and sentences by plain expressions in place of spaCy's."""
+def seconds_here(table: pa.Table, rules: tuple[Rule, ...], signals: Measure) -> float:
+    """CPU seconds of one thread for all signals and all these rules."""
+    dropped = {f"{i} {rule.name}": is_dropped_by(rule) for i, rule in enumerate(rules)}
+    dropped_here(table.slice(0, 1), dropped, signals)  # compiles
+    taken = []
+    for _ in range(SPEED_ROUNDS):
+        begin = time.process_time()
+        dropped_here(table, dropped, signals)
+        taken.append(time.process_time() - begin)
+    return min(taken)
 
 
-def ask_peer(python: str, table: pa.Table, *, n_speed: int) -> Peer:
-    """Run the peer over the documents, and time its filters over the first n_speed of them."""
+def ask_peer(python: str, table: pa.Table, what: str) -> list[dict[str, Any]]:
+    """What the peer answers about the documents, see there."""
     lines = "".join(json.dumps(row) + "\n" for row in table.to_pylist())
-    command = [python, str(Path(__file__).with_name("datatrove_peer.py")), "--speed", str(n_speed)]
+    command = [python, str(Path(__file__).with_name("datatrove_peer.py")), what]
     run = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True)
-    first, *rows = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [row["id"] for row in rows] == table["id"].to_pylist()
-    dropped = {name: [row["dropped"][name] for row in rows] for name in rows[0]["dropped"]}
-    return Peer(dropped, first["seconds"], first["regex_seconds"])
+    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def agreement(here: list[bool], there: list[bool]) -> float:
@@ -131,38 +126,43 @@ def agreement(here: list[bool], there: list[bool]) -> float:
     return sum(a == b for a, b in zip(here, there, strict=True)) / len(here)
 
 
-def print_agreement(table: pa.Table, here: dict[str, list[bool]], peer: Peer) -> None:
+def print_agreement(table: pa.Table, what: str, python: str) -> None:
     """A line for each filter and rule, with the first documents that are decided differently."""
-    head = ("alike", "here", "peer", "only here", "only peer")
-    print(f"{'dropped by':38} {head[0]:>8} {head[1]:>6} {head[2]:>6} {head[3]:>9} {head[4]:>9}")
+    print(f"\n{table.num_rows} documents, {what}, decided here and by datatrove")
+    rows = ask_peer(python, table, "verdicts")
+    ids = table["id"].to_pylist()
+    assert [row["id"] for row in rows] == ids
+    here = dropped_here(table, conditions(), datatrove.signals).to_pydict()
+    print(f"{'dropped by':38} {'alike':>8} {'here':>6} {'peer':>6} {'only here':>9} {'only peer':>9}")
     for name in sorted(here, key=lambda name: (name != "chain", ":" in name, name)):
-        ours, theirs = here[name], peer.dropped[name]
+        ours, theirs = here[name], [row["dropped"][name] for row in rows]
         only_here = sum(a and not b for a, b in zip(ours, theirs, strict=True))
         only_peer = sum(b and not a for a, b in zip(ours, theirs, strict=True))
-        differing = [i for i, a, b in zip(table["id"].to_pylist(), ours, theirs, strict=True) if a != b][:3]
+        differing = [i for i, a, b in zip(ids, ours, theirs, strict=True) if a != b][:3]
         print(
             f"{name:38} {agreement(ours, theirs):8.3%} {sum(ours):6} {sum(theirs):6} {only_here:9} {only_peer:9}  "
             f"{' '.join(differing)}"
         )
 
 
-def print_speed(here: float, n: int, peer: Peer) -> None:
-    """Documents per CPU second on both sides; everything here against each filter there."""
-    print(f"{'CPU, one thread':46} {'docs/s':>9} {'ratio':>7}")
-    print(f"{'here, all signals dt_*, all rules of fineweb':46} {here:9.0f}")
-    for what, seconds in (("datatrove", peer.seconds), ("datatrove without spaCy", peer.regex_seconds)):
-        for name, taken in seconds.items():
-            print(f"{f'{what} {name}':46} {n / taken:9.1f} {here * taken / n:6.0f}x")
-
-
-def compare(table: pa.Table, what: str, python: str, *, n_speed: int) -> None:
-    """Print both tables for documents."""
-    n_chars = pc.mean(pc.utf8_length(table["text"])).as_py()
-    print(f"\n{table.num_rows} documents, {what}, {n_chars:.0f} characters on average")
-    peer = ask_peer(python, table, n_speed=n_speed)
-    print_agreement(table, dropped_here(table, conditions()), peer)
-    if n_speed:
-        print_speed(docs_per_second_here(table.slice(0, n_speed)), min(n_speed, table.num_rows), peer)
+def print_speed(table: pa.Table, what: str, python: str) -> None:
+    """Documents per CPU second on both sides, on the same documents."""
+    with ThreadPoolExecutor() as pool:
+        spacy, same_words = [
+            seconds for (answer,) in pool.map(lambda way: ask_peer(python, table, way), ("spacy", "regex"))
+            for seconds in answer.values()
+        ]  # fmt: skip
+    own = seconds_here(table, OWN, text_signals.signals)
+    its = seconds_here(table, FINEWEB, datatrove.signals)
+    n, n_bytes = table.num_rows, pc.sum(pc.binary_length(table["text"])).as_py()
+    print(f"\n{n} documents, {what}, of {n_bytes / n:.0f} bytes on average; CPU of one thread, the same documents")
+    print(f"{'':48} {'documents/s':>11} {'MB/s':>7} {'datatrove':>11} {'ratio':>7}")
+    for name, here, there in (
+        (f"own definitions, {len(OWN)} rules", own, spacy),
+        (f"its definitions (fineweb), {len(FINEWEB)} rules", its, spacy),
+        ("same words on both sides: own definitions", own, same_words),
+    ):
+        print(f"{name:48} {n / here:11.0f} {n_bytes / here / 1e6:7.1f} {n / there:11.1f} {there / here:6.0f}x")
 
 
 def main() -> None:
@@ -170,14 +170,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--peer-python", required=True, help="an interpreter that has datatrove and spaCy")
-    parser.add_argument("--documents", type=int, default=2000)
-    parser.add_argument("--speed-documents", type=int, default=400)
+    parser.add_argument("--documents", type=int, default=2000, help="how many are decided on both sides")
+    parser.add_argument("--speed-documents", type=int, default=400, help="how many in English are timed; 0 for none")
     parser.add_argument("--of", choices=("en", "any", "web"), action="append", help="which documents; all if not given")
     arguments = parser.parse_args()
     folder = arguments.folder or Path(os.environ["DATASSAY_SHARED"]) / "data" / "corpus"
     for of in arguments.of or ("en", "any", "web"):
-        table = documents(folder, n=arguments.documents, of=of)
-        compare(table, OF[of], arguments.peer_python, n_speed=arguments.speed_documents if of == "en" else 0)
+        n_speed = arguments.speed_documents if of == "en" else 0
+        table = documents(folder, n=max(arguments.documents, n_speed), of=of)
+        if arguments.documents:
+            print_agreement(table.slice(0, arguments.documents), OF[of], arguments.peer_python)
+        if n_speed:
+            print_speed(table.slice(0, n_speed), OF[of], arguments.peer_python)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def parse_cutoff(text: str) -> Cutoff:
 
 
 def _amount(kind: str, number: str, text: str) -> Fraction:
-    amount = Fraction(number)
+    amount = Fraction(number.replace("_", ""))  # Python 3.10's Fraction knows no underscores
     if kind == "top":
         amount /= 100
         if not 0 < amount <= 1:

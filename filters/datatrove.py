@@ -10,7 +10,7 @@ C4's filter takes lines out of a text and drops it if few sentences are left; Fi
 script that made FineWeb and see what is left: `dt_cut_…`. The cuts are measured here, not made.
 
 One compiled pass: a text is decoded and cut into words once. Lines and paragraphs are known by the keys of
-`spacy_words`, in constant time for any length.
+`spacy_words`, in constant time for any length. On `_nrt=False` see there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from datassay.filters.spacy_words import (
     LETTER,
     NOT_PUNCTUATION,
     NOT_SYMBOL,
+    ROLLED,
     SENTENCE_END,
     TERMINAL,
     TOKEN_GAP,
@@ -56,8 +57,6 @@ BATCH_ROWS = 1024
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 MIN_WORDS, MAX_WORD_CHARS, SHORT_LINE = 3, 1000, 30
 """C4's least words of a line and longest word; FineWeb's short line."""
-PREFIX_CHARS = 12
-"""Of an n-gram, by which it is known whether another place can hold the same."""
 
 _C4 = ("line_count", "sentence_count", "lorem_ipsum_count", "curly_bracket_count")
 _FINEWEB = ("line_count", "terminal_line_count", "short_line_count", "duplicate_chars", "line_chars", "newline_count")
@@ -103,6 +102,7 @@ class Room(NamedTuple):
     grams: NDArray[np.int32]
     keys: NDArray[np.uint64]
     is_seen: NDArray[np.bool_]
+    marks: NDArray[np.uint8]  # how many keys fell there, 2 for more too
     sums: NDArray[np.uint64]  # (tokens + 1,), of the characters of all words before, without white space
     chars: NDArray[np.int32]  # (tokens + 1,), how many they are
     starts: NDArray[np.int32]  # of lines
@@ -122,7 +122,9 @@ def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64]]:
     c4 = np.zeros((len(texts), 2, len(_C4)), np.int64)
     fineweb = np.zeros((len(texts), 2, len(_FINEWEB)), np.int64)
     stop_words = np.array([text_key(word) for word in STOP_WORDS], np.uint64)
-    _measure(offsets, data, ENGLISH, stop_words, records, grams, c4, fineweb)
+    n_max = max(int(np.diff(offsets).max(initial=1)), 1)
+    rooms = new_text(n_max), new_words(n_max), _new_room(n_max), new_interner(n_max + 2)
+    _measure(offsets, data, ENGLISH, stop_words, *rooms, records, grams, c4, fineweb)
     counts = {name: records[name] for name in COUNTS.names or ()}
     for n in range(2, 11):
         counts[f"top_{n}gram_chars" if n <= 4 else f"duplicate_{n}gram_chars"] = grams[:, n - 2]
@@ -133,7 +135,7 @@ def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64]]:
     return counts
 
 
-@compiled
+@compiled(_nrt=True)
 def _new_room(n: int) -> Room:
     return Room(
         np.empty(n + 2, np.int32),
@@ -141,6 +143,7 @@ def _new_room(n: int) -> Room:
         np.empty(n + 2, np.int32),
         np.empty(n + 2, np.uint64),
         np.empty(n + 2, np.bool_),
+        np.empty(16 * (n + 2), np.uint8),
         np.empty(n + 2, np.uint64),
         np.empty(n + 2, np.int32),
         np.empty(n + 2, np.int32),
@@ -151,22 +154,22 @@ def _new_room(n: int) -> Room:
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def _measure(
     offsets: NDArray[np.int64],
     data: NDArray[np.uint8],
     english: English,
     stop_words: NDArray[np.uint64],
+    text: Text,
+    words: Words,
+    room: Room,
+    table: Interner,
     records: NDArray[np.void],
     grams: NDArray[np.int64],
     c4: NDArray[np.int64],
     fineweb: NDArray[np.int64],
 ) -> None:
-    """Count all texts of a batch into records and rows of zeros. The room for the work is for the longest one."""
-    n_max = 1
-    for d in range(len(offsets) - 1):
-        n_max = max(n_max, offsets[d + 1] - offsets[d])
-    text, words, room, table = new_text(n_max), new_words(n_max), _new_room(n_max), new_interner(n_max + 2)
+    """Count all texts of a batch into records and rows of zeros. The room for the work is enough for the longest."""
     for d in range(len(offsets) - 1):
         out = records[d]
         n = read_text(data, offsets[d], offsets[d + 1], english, text)
@@ -189,7 +192,7 @@ def _measure(
         out.cut_token_count = _strip_kept(text, words, n_kept, room, fineweb[d, 1], table)
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_marks(codes: NDArray[np.int32], out: Any) -> None:
     """Count # and ellipses into `out`; of full stops three in a row, none of them twice."""
     n_hashes = n_ellipses = np.int32(0)
@@ -208,7 +211,7 @@ def _count_marks(codes: NDArray[np.int32], out: Any) -> None:
     out.hash_count, out.ellipsis_count = n_hashes, n_ellipses + n_dots
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_words(
     words: Words, table: Interner, n_tokens: int, n_distinct: int, stop_words: NDArray[np.uint64], out: Any
 ) -> None:
@@ -228,7 +231,7 @@ def _count_words(
     out.alpha_token_count, out.stop_word_count = n_alpha, n_stop_words
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_top_grams(words: Words, n_tokens: int, table: Interner, room: Room, out: NDArray[np.int64]) -> None:
     """Characters, blanks between words included, of all occurrences of the most frequent 2-, 3- and 4-gram; of several
     of the one that comes first. As in `ngrams`, only places are kept whose n-gram came at least twice.
@@ -265,14 +268,14 @@ def _count_top_grams(words: Words, n_tokens: int, table: Interner, room: Room, o
         out[n - 2] = most * chars
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_repeated_grams(
     text: Text, words: Words, n_tokens: int, table: Interner, room: Room, out: NDArray[np.int64]
 ) -> None:
     """Characters of the 5- to 10-grams that came before, read from left to right, each character counted once.
 
     An n-gram is its characters, wherever they are cut. So only places matter whose next characters come again, or are
-    too few to tell; in prose, one in six.
+    too few to tell; in prose, one in six, and soon none.
     """
     sums, chars, keys, inverses, powers = room.sums, room.chars, room.keys, text.inverses, text.powers
     starts, ends, word_keys = words.starts, words.ends, words.keys
@@ -282,27 +285,14 @@ def _count_repeated_grams(
         total += word_keys[t] * powers[n_chars]
         n_chars += ends[t] - starts[t]
     sums[n_tokens], chars[n_tokens] = total, n_chars
-    n_known, u = 0, 0
-    while n_known < n_tokens and n_chars - chars[n_known] >= PREFIX_CHARS:
-        t = n_known
-        while u < n_tokens and chars[u + 1] <= chars[t] + PREFIX_CHARS:
-            u += 1  # the word in which the characters end
-        key = (sums[u] - sums[t]) * inverses[chars[t]]
-        rest = chars[t] + PREFIX_CHARS - chars[u]
-        if rest:
-            key += key_of(text, 0, starts[u], starts[u] + rest) * powers[chars[u] - chars[t]]
-        keys[t] = key
-        n_known += 1
-    number_keys(table, room.keys[:n_known], room.grams)
-    positions, grams, n_left = room.positions, room.grams, 0
-    counts = table.counts
-    for t in range(n_tokens - 4):
-        is_open = t >= n_known or chars[t + 5] - chars[t] < PREFIX_CHARS
-        positions[n_left] = t
-        n_left += is_open or counts[grams[t]] > 1
+    positions, grams, n_left = room.positions, room.grams, max(n_tokens - 4, 0)
+    for t in range(n_left):
+        positions[t] = t
     for n in range(5, 11):
         while n_left and positions[n_left - 1] + n > n_tokens:
             n_left -= 1
+        if n < 8:
+            n_left = _keep_repeated(n, 13 if n == 5 else 20 if n == 6 else 26, n_left, n_chars, text.rolling, room)
         if n_left < 2:
             return
         for k in range(n_left):
@@ -313,7 +303,34 @@ def _count_repeated_grams(
             out[n - 2] = _repeated_chars(n, n_left, n_distinct, room)
 
 
-@compiled
+@compiled(_nrt=False)
+def _keep_repeated(n: int, n_prefix: int, n_left: int, n_chars: int, rolling: NDArray[np.uint64], room: Room) -> int:
+    """Keep those of the first n_left positions whose next n_prefix characters seem to come again, or go beyond their
+    n-gram, and return how many they are. What is taken out has no equal here, nor for any greater n."""
+    chars, positions, slots, marks = room.chars, room.positions, room.keys, room.marks
+    n_slots, shift = 2, np.uint64(63)
+    while n_slots < 8 * n_left:
+        n_slots *= 2
+        shift -= np.uint64(1)
+    marks[:n_slots] = 0
+    for k in range(n_left):
+        first = chars[positions[k]]
+        start, end = min(first + ROLLED, n_chars), min(first + n_prefix, n_chars)
+        key = rolling[start] * np.uint64(0xD6E8FEB86659FD93) + rolling[end]
+        slot = ((key ^ (key >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)) >> shift
+        slots[k] = slot
+        mark = marks[slot]
+        marks[slot] = mark + (mark < 2)
+    n_kept = 0
+    for k in range(n_left):
+        t = positions[k]
+        is_kept = (chars[t + n] - chars[t] < n_prefix) | (marks[slots[k]] > 1)
+        positions[n_kept] = t
+        n_kept += is_kept
+    return n_kept
+
+
+@compiled(_nrt=False)
 def _repeated_chars(n: int, n_left: int, n_distinct: int, room: Room) -> int:
     """Characters of the n-grams that came before; of overlapping ones the first counts, the others are not seen."""
     room.is_seen[:n_distinct] = False
@@ -330,7 +347,7 @@ def _repeated_chars(n: int, n_left: int, n_distinct: int, room: Room) -> int:
     return repeated
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_paragraphs(
     text: Text, words: Words, n_runs: int, n_breaks: int, table: Interner, room: Room, out: Any
 ) -> None:
@@ -363,13 +380,13 @@ def _count_paragraphs(
             out.duplicate_paragraph_chars += room.positions[p]
 
 
-@compiled
+@compiled(_nrt=False)
 def _set_line(room: Room, line: int, start: int, end: int, first_run: int, end_run: int) -> None:
     room.starts[line], room.ends[line], room.bases[line] = start, end, 0
     room.first_runs[line], room.end_runs[line] = first_run, end_run
 
 
-@compiled
+@compiled(_nrt=False)
 def _read_stretches(text: Text, words: Words, n: int, n_runs: int, n_breaks: int, room: Room) -> int:
     """Set the lines of `room` to what newlines separate, empty ones too, and return how many there are."""
     n_lines, start, first_run = 0, 0, 0
@@ -382,7 +399,7 @@ def _read_stretches(text: Text, words: Words, n: int, n_runs: int, n_breaks: int
     return n_lines + 1
 
 
-@compiled
+@compiled(_nrt=False)
 def _read_lines(text: Text, words: Words, n: int, n_runs: int, n_breaks: int, room: Room) -> int:
     """Set the lines of `room` to those of str.splitlines, and return how many there are."""
     n_lines, start, first_run, k = 0, 0, 0, 0
@@ -401,7 +418,7 @@ def _read_lines(text: Text, words: Words, n: int, n_runs: int, n_breaks: int, ro
     return n_lines
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_stretches(text: Text, n_stretches: int, table: Interner, room: Room, out: Any) -> None:
     """Count what one newline or more separate: empty only at the ends of the text."""
     count = 0
@@ -418,7 +435,7 @@ def _count_stretches(text: Text, n_stretches: int, table: Interner, room: Room, 
             out.duplicate_stretch_chars += room.positions[s]
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_fineweb_lines(text: Text, n_lines: int, table: Interner, room: Room, out: NDArray[np.int64]) -> None:
     """Count the lines of `room` that are not blank into `out`, (_FINEWEB,)."""
     n = 0
@@ -436,14 +453,14 @@ def _count_fineweb_lines(text: Text, n_lines: int, table: Interner, room: Room, 
     out[0], out[5] = n, max(n_lines - 1, 0)
 
 
-@compiled
+@compiled(_nrt=False)
 def _ends_in_ellipsis(codes: NDArray[np.int32], start: int, end: int) -> bool:
     if codes[end - 1] == 0x2026:
         return True
     return end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_gopher_lines(text: Text, words: Words, n_lines: int, room: Room, out: Any) -> None:
     """Count lines, blank ones too, and those with bullets and ellipses into `out`."""
     out.line_count = n_lines
@@ -456,7 +473,7 @@ def _count_gopher_lines(text: Text, words: Words, n_lines: int, room: Room, out:
             out.ellipsis_line_count += _ends_in_ellipsis(text.codes, words.run_starts[last], words.run_ends[last])
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_c4_lines(
     text: Text,
     english: English,
@@ -491,7 +508,9 @@ def _count_c4_lines(
                 sum_up(text, start, end)
                 n_runs, n_tokens, _ = read_words(text, english, start, end, words, n_runs, n_tokens)
                 end_run = n_runs
-        phrases = _phrases(text.codes, start, end) if may_hold_phrases else 0
+        phrases = 0
+        if may_hold_phrases and _may_hold_phrases(text.codes[start:end]):
+            phrases = _phrases(text.codes, start, end)
         is_curly = has_curly and _holds(text.codes[start:end], 0x7B)
         has_end = _has_end(text.codes, start, end)
         is_kept = not phrases & (JAVASCRIPT | POLICY)
@@ -509,7 +528,7 @@ def _count_c4_lines(
     return n_kept
 
 
-@compiled
+@compiled(_nrt=False)
 def _strip_kept(text: Text, words: Words, n_kept: int, room: Room, out: NDArray[np.int64], table: Interner) -> int:
     """Take white space off the ends of the text that the lines of `room` are, count its lines into `out`, and return
     its words. Only lines that were written anew have some, or are blank."""
@@ -532,7 +551,7 @@ def _strip_kept(text: Text, words: Words, n_kept: int, room: Room, out: NDArray[
     return n_tokens
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_long(words: Words, first_run: int, end_run: int) -> bool:
     """Whether what white space separates is too long for C4 in one of these runs."""
     longest, starts, ends = 0, words.run_starts, words.run_ends
@@ -541,7 +560,7 @@ def _is_long(words: Words, first_run: int, end_run: int) -> bool:
     return longest > MAX_WORD_CHARS
 
 
-@compiled
+@compiled(_nrt=False)
 def _holds(codes: NDArray[np.int32] | NDArray[np.uint8], code: int) -> bool:
     """Whether a character comes; the loop does not end early, so that many are compared at once."""
     found = False
@@ -550,7 +569,7 @@ def _holds(codes: NDArray[np.int32] | NDArray[np.uint8], code: int) -> bool:
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def _has_end(codes: NDArray[np.int32], start: int, end: int) -> bool:
     """Whether a line ends in . ? ! " or ', and not in three full stops."""
     if start == end:
@@ -558,7 +577,7 @@ def _has_end(codes: NDArray[np.int32], start: int, end: int) -> bool:
     return codes[end - 1] in (0x2E, 0x3F, 0x21, 0x22, 0x27) and not _ends_in_ellipsis(codes, start, end)
 
 
-@compiled
+@compiled(_nrt=False)
 def _write_without_citations(text: Text, start: int, end: int, tail: int) -> int:
     """Write codes[start:end] at `tail`, without `[12]`, `[]`, `[edit]`, `[citation needed]`; where that ends."""
     i, at = start, tail
@@ -574,7 +593,7 @@ def _write_without_citations(text: Text, start: int, end: int, tail: int) -> int
     return at
 
 
-@compiled
+@compiled(_nrt=False)
 def _citation_end(text: Text, start: int, end: int) -> int:
     """Where the citation that begins at `start` ends; `start` if none does."""
     for p in range(len(_CITATION_LENGTHS)):
@@ -586,14 +605,16 @@ def _citation_end(text: Text, start: int, end: int) -> int:
     return i + 1 if i < end and text.codes[i] == 0x5D else start
 
 
-@compiled
+@compiled(_nrt=False)
 def _sentence_count(text: Text, words: Words, first_run: int, end_run: int, end: int) -> int:
     """Sentences of a line that ends at `end`, as spaCy's sentencizer finds them: a mark of its list, and then a token
     that is no punctuation, white space of more than one blank too, begins a new one. An empty line has one."""
     gaps, tokens, token_flags = words.run_gaps, words.run_tokens, words.flags
-    starts, ends = words.starts, words.ends
+    run_flags, starts, ends = words.run_flags, words.starts, words.ends
     n, is_ended = 1, False
     for run in range(first_run, end_run):
+        if not is_ended and not run_flags[run] & SENTENCE_END:
+            continue
         if is_ended and run > first_run and gaps[run] == TOKEN_GAP:
             n += 1
             is_ended = False
@@ -609,10 +630,10 @@ def _sentence_count(text: Text, words: Words, first_run: int, end_run: int, end:
     return n
 
 
-@compiled
-def _may_hold_phrases(data: NDArray[np.uint8]) -> bool:
-    """Whether a text holds some letters of one of the PHRASES, or the Kelvin sign, whose lower case is k; few do. No
-    branch, so that many places are compared at once."""
+@compiled(_nrt=False)
+def _may_hold_phrases(data: NDArray[np.uint8] | NDArray[np.int32]) -> bool:
+    """Whether a text, in UTF-8 or decoded, holds some letters of one of the PHRASES, or the Kelvin sign, whose lower
+    case is k; few do. No branch, so that many places are compared at once."""
     if len(data) < 4:
         return False
     found = False
@@ -624,11 +645,12 @@ def _may_hold_phrases(data: NDArray[np.uint8]) -> bool:
         found |= (a == 0x65) & (b == 0x72) & (c == 0x6D) & (d == 0x73)  # erms
         found |= (a == 0x76) & (b == 0x61) & (c == 0x63) & (d == 0x79)  # vacy
         found |= (a == 0x63) & (b == 0x6F) & (c == 0x6F) & (d == 0x6B)  # cook
-        found |= (first[i] == 0xE2) & (second[i] == 0x84) & (third[i] == 0xAA)
+        found |= (first[i] == 0xE2) & (second[i] == 0x84) & (third[i] == 0xAA)  # in UTF-8
+        found |= (first[i] == 0x212A) | (fourth[i] == 0x212A)
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def _folded(code: int) -> int:
     """The lower case of a letter, as far as the PHRASES may hold it."""
     if 0x41 <= code <= 0x5A:
@@ -636,7 +658,7 @@ def _folded(code: int) -> int:
     return 0x6B if code == 0x212A else code
 
 
-@compiled
+@compiled(_nrt=False)
 def _phrases(codes: NDArray[np.int32], start: int, end: int) -> int:
     """Flags of the PHRASES that codes[start:end] holds."""
     found = 0
@@ -649,7 +671,7 @@ def _phrases(codes: NDArray[np.int32], start: int, end: int) -> int:
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_at(
     codes: NDArray[np.int32], start: int, end: int, phrase: NDArray[np.int32], length: int, ignores_case: bool
 ) -> bool:

@@ -10,6 +10,9 @@ here it is the gap before a run.
 A stretch of characters is known by a polynomial of them modulo 2**64, divided by the power where it begins: with sums
 over all characters of a text at hand, the key of any stretch is one difference and one product. Texts can be made
 that have the same key (Thue and Morse).
+
+`_nrt=False`: these functions don't count references to arrays, which took half of the time. So they can't make any, and
+the room for their work is made before; only those make arrays that say `_nrt=True`.
 """
 
 from __future__ import annotations
@@ -65,6 +68,10 @@ ACTIVE = 1 << 19
 NO_GAP, BLANK_GAP, TOKEN_GAP = 0, 1, 2
 """What stands before a run: nothing, one blank, or white space that is a token for spaCy."""
 
+CUT_BITS, MAX_CUT_TOKENS, MAX_CUT_CHARS, CUT_MATCHES = 16, 7, 255, 1 << 7
+"""Of the cuts that are remembered: how many, of what runs, and the flag that a pattern may stand among the tokens."""
+ROLLED = 13
+"""Characters on which an entry of `Text.rolling` depends: each moves those before by 5 of 64 bits."""
 MAX_CASE_CHARS = 12
 """Of the longest special case."""
 
@@ -97,6 +104,7 @@ class Words(NamedTuple):
     run_starts: NDArray[np.int32]
     run_ends: NDArray[np.int32]
     run_gaps: NDArray[np.uint8]
+    run_flags: NDArray[np.uint32]  # all flags of the characters of each run
     run_tokens: NDArray[np.int32]  # the first token of each run, and after the last run how many tokens there are
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
@@ -105,6 +113,9 @@ class Words(NamedTuple):
     suffixes: NDArray[np.int32]  # of one run, where each begins, the last one first
     breaks: NDArray[np.int32]  # where lines end
     break_runs: NDArray[np.int32]  # how many runs come before
+    cut_keys: NDArray[np.uint64]  # of runs that were cut before, each where its hash says
+    cut_lengths: NDArray[np.uint8]  # their characters, 0 where none stands
+    cuts: NDArray[np.uint64]  # see `_packed`
 
 
 class Text(NamedTuple):
@@ -115,6 +126,7 @@ class Text(NamedTuple):
     sums: NDArray[np.uint64]  # (characters + 1,)
     powers: NDArray[np.uint64]
     inverses: NDArray[np.uint64]
+    rolling: NDArray[np.uint64]  # by characters before that are no white space: a sum of the last ROLLED of them
 
 
 def load_english(path: Path = DATA) -> English:
@@ -193,7 +205,7 @@ def _steps(patterns: list[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.in
     return keys, states, np.array([state in ends for state in range(len(steps) + 1)])
 
 
-@compiled
+@compiled(_nrt=True)
 def new_text(n: int) -> Text:
     """Room for n characters, and as many again for lines that are written anew."""
     powers, inverses = np.empty(n + 1, np.uint64), np.empty(n + 1, np.uint64)
@@ -203,11 +215,16 @@ def new_text(n: int) -> Text:
         power *= np.uint64(_BASE)
         inverse *= np.uint64(_INVERSE)
     return Text(
-        np.empty(2 * n + 1, np.int32), np.empty(2 * n + 1, np.uint32), np.empty(2 * n + 2, np.uint64), powers, inverses
+        np.empty(2 * n + 1, np.int32),
+        np.empty(2 * n + 1, np.uint32),
+        np.empty(2 * n + 2, np.uint64),
+        powers,
+        inverses,
+        np.empty(n + 1, np.uint64),
     )
 
 
-@compiled
+@compiled(_nrt=True)
 def new_words(n: int) -> Words:
     """Room for the words of n characters, and of as many again."""
     n = 2 * n + 2
@@ -215,6 +232,7 @@ def new_words(n: int) -> Words:
         np.empty(n, np.int32),
         np.empty(n, np.int32),
         np.empty(n, np.uint8),
+        np.empty(n, np.uint32),
         np.empty(n, np.int32),
         np.empty(n, np.int32),
         np.empty(n, np.int32),
@@ -223,38 +241,48 @@ def new_words(n: int) -> Words:
         np.empty(n, np.int32),
         np.empty(n, np.int32),
         np.empty(n, np.int32),
+        np.zeros(1 << CUT_BITS, np.uint64),
+        np.zeros(1 << CUT_BITS, np.uint8),
+        np.zeros(1 << CUT_BITS, np.uint64),
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def read_text(data: NDArray[np.uint8], start: int, end: int, english: English, text: Text) -> int:
     """Decode the valid UTF-8 in data[start:end] into `text` and return the number of characters."""
-    codes, kinds, ascii_kinds = text.codes, text.kinds, english.kind[0]
-    n, i = 0, start
+    codes, kinds, sums, powers, rolling = text.codes, text.kinds, text.sums, text.powers, text.rolling
+    ascii_kinds = english.kind[0]
+    total = rolled = np.uint64(0)
+    sums[0] = rolling[0] = total
+    n, n_dark, i = 0, 0, start
     while i < end:
-        lead = np.int32(data[i])
-        if lead < 0x80:
-            codes[n] = lead
-            kinds[n] = ascii_kinds[lead]
+        code = np.int32(data[i])
+        if code < 0x80:
+            kind = ascii_kinds[code]
             i += 1
         else:
-            if lead < 0xE0:
-                code, more = lead & 0x1F, 1
-            elif lead < 0xF0:
-                code, more = lead & 0x0F, 2
+            if code < 0xE0:
+                code, more = code & 0x1F, 1
+            elif code < 0xF0:
+                code, more = code & 0x0F, 2
             else:
-                code, more = lead & 0x07, 3
+                code, more = code & 0x07, 3
             for j in range(i + 1, i + 1 + more):
                 code = code << 6 | np.int32(data[j]) & 0x3F
-            codes[n] = code
-            kinds[n] = english.kind[english.kind_block[code >> 8], code & 255]
+            kind = english.kind[english.kind_block[code >> 8], code & 255]
             i += 1 + more
+        codes[n], kinds[n] = code, kind
+        total += np.uint64(code + 1) * powers[n]
         n += 1
-    sum_up(text, 0, n)
+        sums[n] = total
+        is_dark = (kind & SPACE) == 0
+        rolled = (rolled << np.uint64(5)) + np.uint64(code) if is_dark else rolled
+        n_dark += is_dark
+        rolling[n_dark] = rolled
     return n
 
 
-@compiled
+@compiled(_nrt=False)
 def sum_up(text: Text, start: int, end: int) -> None:
     """Fill the sums of the stretch codes[start:end], which begin at 0 there."""
     codes, sums, powers = text.codes, text.sums, text.powers
@@ -265,20 +293,20 @@ def sum_up(text: Text, start: int, end: int) -> None:
         sums[start + i + 1] = total
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def key_of(text: Text, base: int, start: int, end: int) -> np.uint64:
     """The key of codes[start:end], whose sums begin at `base`."""
     return (text.sums[end] - text.sums[start]) * text.inverses[start - base]  # type: ignore[no-any-return]
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def is_in(bits: NDArray[np.uint64], key: np.uint64) -> bool:
     """Whether the key's bit is set."""
     bit = (key * _GOLDEN) >> np.uint64(48)
     return bool((bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1))
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _slot_of(table: NDArray[np.uint64], key: np.uint64) -> int:
     """Where the key stands in a hash table, or -1."""
     slot = np.int64((key * _GOLDEN) >> np.uint64(52))
@@ -289,7 +317,7 @@ def _slot_of(table: NDArray[np.uint64], key: np.uint64) -> int:
     return slot  # type: ignore[return-value]
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _case_of(text: Text, english: English, base: int, start: int, end: int) -> int:
     """The slot of the special case that codes[start:end] is, or -1."""
     if end - start > MAX_CASE_CHARS or end <= start:
@@ -298,7 +326,7 @@ def _case_of(text: Text, english: English, base: int, start: int, end: int) -> i
     return _slot_of(english.case_keys, key) if is_in(english.case_filter, key) else -1
 
 
-@compiled
+@compiled(_nrt=False)
 def read_words(
     text: Text, english: English, start: int, end: int, words: Words, n_runs: int, n_tokens: int
 ) -> tuple[int, int, int]:
@@ -307,11 +335,9 @@ def read_words(
     n_runs, n_tokens: how many of each `words` holds already, of another stretch; these are added behind
     returns:          (runs, tokens, line breaks) that `words` holds then; the breaks are of this stretch alone
     """
-    codes, kinds, sums, inverses = text.codes, text.kinds, text.sums, text.inverses  # out of the loop: each use of a
-    case_filter, pair_filter = english.case_filter, english.pair_filter  # field counts references, which takes time
+    codes, kinds = text.codes, text.kinds
     run_starts, run_ends, run_gaps, run_tokens = words.run_starts, words.run_ends, words.run_gaps, words.run_tokens
-    starts, ends, token_flags, keys = words.starts, words.ends, words.flags, words.keys
-    breaks, break_runs = words.breaks, words.break_runs
+    run_flags, breaks, break_runs = words.run_flags, words.breaks, words.break_runs
     first_run, first_token, n_breaks = n_runs, n_tokens, 0
     has_matches = False
     i = start
@@ -326,31 +352,104 @@ def read_words(
             break
         is_blank = i - gap_start == 1 and codes[gap_start] == 0x20 and gap_start > start
         gap = NO_GAP if i == gap_start else BLANK_GAP if is_blank else TOKEN_GAP
-        run, flags = i, np.uint32(0)
+        run, flags, flags_before = i, np.uint32(0), np.uint32(0)  # before the last character
         while i < end and not kinds[i] & SPACE:
+            flags_before = flags
             flags |= kinds[i]
             i += 1
         run_starts[n_runs], run_ends[n_runs], run_gaps[n_runs], run_tokens[n_runs] = run, i, gap, n_tokens
+        run_flags[n_runs] = flags
         n_runs += 1
-        if not flags & ACTIVE:
-            key = (sums[i] - sums[run]) * inverses[run - start]
-            if i - run > MAX_CASE_CHARS or not is_in(case_filter, key):
-                starts[n_tokens], ends[n_tokens], token_flags[n_tokens], keys[n_tokens] = run, i, flags, key
-                n_tokens += 1
-                continue
-        before = n_tokens
-        n_tokens = _cut_run(text, english, start, run, i, words, n_tokens)
-        for t in range(before, n_tokens - 1):
-            pair = keys[t] * _TWO_KEYS + keys[t + 1]
-            if is_in(pair_filter, pair):
-                has_matches |= _sorted_slot(english.pair_keys, pair) >= 0
+        n_tokens, is_match = _add_run(text, english, start, run, i, flags, flags_before, words, n_tokens)
+        has_matches |= is_match
     run_tokens[n_runs] = n_tokens
     if has_matches:
         n_tokens = _match_cases(text, english, start, words, first_run, n_runs, first_token, n_tokens)
     return n_runs, n_tokens, n_breaks
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
+def _add_run(
+    text: Text,
+    english: English,
+    base: int,
+    start: int,
+    end: int,
+    flags: np.uint32,
+    flags_before: np.uint32,
+    words: Words,
+    n: int,
+) -> tuple[int, bool]:
+    """Add the tokens of the run codes[start:end]: (how many there are then, whether a pattern may stand among them).
+
+    Most runs are one token, or one and a mark behind it. How others are cut is remembered, as the same ones come again
+    and again: where a key would stand, the last run that stood there.
+
+    flags, flags_before: all flags of the characters, and of those before the last
+    """
+    sums, inverse, n_chars = text.sums, text.inverses[start - base], end - start
+    key = (sums[end] - sums[start]) * inverse
+    if not flags & ACTIVE:
+        if n_chars > MAX_CASE_CHARS or not is_in(english.case_filter, key):
+            _put(words, n, start, end, flags, key)
+            return n + 1, False
+    elif not flags_before & ACTIVE and n_chars > 1 and _is_plain_suffix(text.codes, text.kinds, end - 1):
+        rest_key, last_key = (sums[end - 1] - sums[start]) * inverse, np.uint64(text.codes[end - 1] + 1)
+        may_be_case = is_in(english.case_filter, key) or is_in(english.case_filter, rest_key)
+        if not may_be_case and not is_in(english.pair_filter, rest_key * _TWO_KEYS + last_key):
+            _put(words, n, start, end - 1, flags_before, rest_key)
+            _put(words, n + 1, end - 1, end, text.kinds[end - 1], last_key)
+            return n + 2, False
+    slot = (key * _GOLDEN) >> np.uint64(64 - CUT_BITS)
+    if words.cut_keys[slot] == key and words.cut_lengths[slot] == n_chars:
+        return _add_as_before(text, base, start, words.cuts[slot], words, n)  # type: ignore[no-any-return]
+    n_now = _cut_run(text, english, base, start, end, words, n)
+    is_match = False
+    for t in range(n, n_now - 1):
+        pair = words.keys[t] * _TWO_KEYS + words.keys[t + 1]
+        is_match = is_match or (is_in(english.pair_filter, pair) and _sorted_slot(english.pair_keys, pair) >= 0)
+    if n_now - n <= MAX_CUT_TOKENS and n_chars <= MAX_CUT_CHARS:
+        words.cut_keys[slot], words.cut_lengths[slot] = key, n_chars
+        words.cuts[slot] = _packed(words, n, n_now, is_match)
+    return n_now, is_match
+
+
+@compiled(forceinline=True, _nrt=False)
+def _put(words: Words, n: int, start: int, end: int, flags: np.uint32, key: np.uint64) -> None:
+    """Set the n-th token."""
+    words.starts[n], words.ends[n], words.flags[n], words.keys[n] = start, end, flags, key
+
+
+@compiled(forceinline=True, _nrt=False)
+def _packed(words: Words, first: int, end: int, is_match: bool) -> np.uint64:
+    """The characters of each token, 8 bits each, behind CUT_MATCHES and how many tokens there are."""
+    cut = np.uint64(0)
+    for t in range(end - 1, first - 1, -1):
+        cut = (cut | np.uint64(words.ends[t] - words.starts[t])) << np.uint64(8)
+    return cut | np.uint64(end - first | (CUT_MATCHES if is_match else 0))
+
+
+@compiled(forceinline=True, _nrt=False)
+def _add_as_before(text: Text, base: int, start: int, cut: np.uint64, words: Words, n: int) -> tuple[int, bool]:
+    """`_add_run` of a run whose cut was `_packed`."""
+    is_match, n_tokens = (cut & np.uint64(CUT_MATCHES)) != 0, np.int64(cut & np.uint64(MAX_CUT_TOKENS))
+    for _ in range(n_tokens):
+        cut >>= np.uint64(8)
+        end = start + np.int64(cut & np.uint64(MAX_CUT_CHARS))
+        n = _add(text, base, start, end, words, n)
+        start = end  # type: ignore[assignment]
+    return n, bool(is_match)
+
+
+@compiled(forceinline=True, _nrt=False)
+def _is_plain_suffix(codes: NDArray[np.int32], kinds: NDArray[np.uint32], i: int) -> bool:
+    """Whether codes[i] is a suffix behind a run of characters that are not ACTIVE: all that is cut off there."""
+    if codes[i] == 0x2E:
+        return bool(kinds[i - 1] & BEFORE_DOT)
+    return bool((kinds[i] & (SUFFIX | CURRENCY)) == SUFFIX)
+
+
+@compiled(forceinline=True, _nrt=False)
 def _add(text: Text, base: int, start: int, end: int, words: Words, n: int) -> int:
     """Add codes[start:end] as the n-th token, and return n + 1."""
     flags, kinds = np.uint32(0), text.kinds
@@ -361,7 +460,7 @@ def _add(text: Text, base: int, start: int, end: int, words: Words, n: int) -> i
     return n + 1
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _add_case(text: Text, english: English, base: int, start: int, slot: int, words: Words, n: int) -> int:
     """Add the tokens of the special case that begins at codes[start]."""
     for length in english.case_lengths[slot]:
@@ -371,7 +470,7 @@ def _add_case(text: Text, english: English, base: int, start: int, slot: int, wo
     return n
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _cut_run(text: Text, english: English, base: int, start: int, end: int, words: Words, n: int) -> int:
     """Add the tokens of the run codes[start:end] behind the first n tokens, and return how many there are then."""
     n_suffixes, last_length, case = 0, 0, -1
@@ -416,12 +515,12 @@ def _cut_run(text: Text, english: English, base: int, start: int, end: int, word
     return n
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _is_digit(code: int) -> bool:
     return 0x30 <= code <= 0x39
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _prefix_length(text: Text, start: int, end: int) -> int:
     """Characters of the prefix of codes[start:end]."""
     codes = text.codes
@@ -443,7 +542,7 @@ def _prefix_length(text: Text, start: int, end: int) -> int:
     return 0
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _suffix_length(text: Text, english: English, base: int, start: int, end: int) -> int:
     """Characters of the longest suffix of codes[start:end]."""
     codes, kinds, n = text.codes, text.kinds, end - start
@@ -472,20 +571,20 @@ def _suffix_length(text: Text, english: English, base: int, start: int, end: int
     return length
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _unit_length(text: Text, english: English, base: int, start: int, end: int) -> int:
     """Characters of codes[start:end] if it is a unit, else 0."""
     return end - start if _sorted_slot(english.unit_keys, key_of(text, base, start, end)) >= 0 else 0
 
 
-@compiled
+@compiled(_nrt=False)
 def _sorted_slot(keys: NDArray[np.uint64], key: np.uint64) -> int:
     """Where a key stands among sorted ones, or -1."""
     slot = np.searchsorted(keys, key)
     return slot if slot < len(keys) and keys[slot] == key else -1  # type: ignore[return-value]
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _dot_suffix_length(text: Text, start: int, end: int) -> int:
     """Characters of the suffix of codes[start:end], two characters or more that end in a full stop."""
     codes, kinds = text.codes, text.kinds
@@ -503,7 +602,7 @@ def _dot_suffix_length(text: Text, start: int, end: int) -> int:
     return 1 if codes[end - 3] == 0xB0 and codes[end - 2] in (0x46, 0x66, 0x43, 0x63, 0x4B, 0x6B) else 0  # °F.
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _cut_at_infixes(text: Text, base: int, start: int, end: int, words: Words, n: int) -> int:
     """Add codes[start:end], cut at infixes; one at its very start does not cut."""
     rest, i, kinds = start, start, text.kinds
@@ -524,7 +623,7 @@ def _cut_at_infixes(text: Text, base: int, start: int, end: int, words: Words, n
     return _add(text, base, rest, end, words, n) if rest < end else n
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _infix_length(text: Text, start: int, i: int, end: int) -> int:
     """Characters of the infix of codes[start:end] at i."""
     codes, kinds = text.codes, text.kinds
@@ -560,7 +659,7 @@ def _infix_length(text: Text, start: int, i: int, end: int) -> int:
     return 0
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _hyphen_length(text: Text, i: int, end: int) -> int:
     """Characters of the hyphen at codes[i], one of - – — ~ -- --- ——, if a letter follows."""
     code = text.codes[i]
@@ -575,7 +674,7 @@ def _hyphen_length(text: Text, i: int, end: int) -> int:
     return 0
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_address(text: Text, start: int, end: int) -> bool:
     """Whether codes[start:end] is the address of a site, a mailbox or a machine.
 
@@ -602,7 +701,7 @@ def _is_address(text: Text, start: int, end: int) -> bool:
     return is_mailbox
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_host(text: Text, start: int, end: int) -> bool:
     """Whether codes[start:end] is a host with an optional port and path."""
     after = _name_end(text, start, end)
@@ -611,7 +710,7 @@ def _is_host(text: Text, start: int, end: int) -> bool:
     return after >= 0 and _is_port_and_path(text, after, end)  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_port_and_path(text: Text, i: int, end: int) -> bool:
     """Whether codes[i:end] is an optional port and an optional path."""
     codes = text.codes
@@ -625,13 +724,13 @@ def _is_port_and_path(text: Text, i: int, end: int) -> bool:
     return i == end or codes[i] in (0x2F, 0x3F, 0x23)  # / ? #
 
 
-@compiled(forceinline=True)
+@compiled(forceinline=True, _nrt=False)
 def _is_host_character(code: int) -> bool:
     is_ascii = 0x61 <= code <= 0x7A or 0x41 <= code <= 0x5A or 0x30 <= code <= 0x39
     return is_ascii or 0xA1 <= code <= 0xFFFF
 
 
-@compiled
+@compiled(_nrt=False)
 def _name_end(text: Text, start: int, end: int) -> int:
     """Where the host's name that begins codes[start:end] ends: labels with a full stop after each, and a domain of
     letters in lower case; -1 if there is none."""
@@ -656,7 +755,7 @@ def _name_end(text: Text, start: int, end: int) -> int:
     return i if 2 <= i - label <= 63 else -1
 
 
-@compiled
+@compiled(_nrt=False)
 def _number_end(text: Text, start: int, end: int) -> int:
     """Where the machine's number that begins codes[start:end] ends, -1 if there is none or it is a private one."""
     codes = text.codes
@@ -690,7 +789,7 @@ def _number_end(text: Text, start: int, end: int) -> int:
     return -1 if is_private else i
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_octet(codes: NDArray[np.int32], begin: int, n: int, part: int) -> bool:
     r"""Whether n decimal digits are the part of a number: 0 is the first, 3 the last. \d in the expression is any
     decimal digit, so that only some places ask for an ASCII one."""
@@ -712,7 +811,7 @@ def _is_octet(codes: NDArray[np.int32], begin: int, n: int, part: int) -> bool:
     return (0x30 <= codes[begin + 1] <= 0x34) or (codes[begin + 1] == 0x35 and 0x30 <= codes[begin + 2] <= 0x34)  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=True)
 def _match_cases(
     text: Text, english: English, base: int, words: Words, first_run: int, n_runs: int, first: int, n_tokens: int
 ) -> int:
@@ -756,7 +855,7 @@ def _match_cases(
     return n_now
 
 
-@compiled
+@compiled(_nrt=True)
 def _matches(
     english: English, keys: NDArray[np.uint64], gaps: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

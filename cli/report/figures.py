@@ -131,6 +131,8 @@ def histogram(histogram: Histogram) -> dict[str, Any]:
             tooltip=["low:Q", "high:Q", "is:N", "documents:Q"],
         )
     )
+    if not histogram.limits:  # as of a signal that a rule compares with another signal; an empty layer has no extent
+        return _finish(bars.properties(width=300, height=150))
     limits = (
         alt.Chart(alt.Data(values=[{"limit": limit} for limit in histogram.limits]))
         .mark_rule(strokeDash=[5, 3], strokeWidth=1.5)
