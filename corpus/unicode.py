@@ -94,19 +94,19 @@ def load_tables(path: Path = DATA) -> Tables:
         return Tables(*(np.ascontiguousarray(file[name]) for name in Tables._fields))
 
 
-@compiled
+@compiled(_nrt=False)
 def kind_of(tables: Tables, code: int) -> int:
     """The flags of a character."""
     return tables.kind[tables.kind_block[code >> 8], code & 255]  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def lower_of(tables: Tables, code: int) -> int:
     """The simple lower case of a character: one character, itself if it has none."""
     return code + tables.lower[tables.lower_block[code >> 8], code & 255]  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def decode(
     data: NDArray[np.uint8], start: int, end: int, tables: Tables, codes: NDArray[np.int32], kinds: NDArray[np.uint16]
 ) -> int:

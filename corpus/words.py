@@ -23,7 +23,7 @@ WORD = LETTER | DIGIT
 FNV_START = np.uint64(0xCBF29CE484222325)
 
 
-@compiled
+@compiled(_nrt=False)
 def read_token(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int
 ) -> tuple[int, np.uint64, np.uint16]:
@@ -53,7 +53,7 @@ def read_token(
     return i, mix(value), flags
 
 
-@compiled
+@compiled(_nrt=False)
 def _joins(code: int, before: int, after: int) -> bool:
     """Whether a character stands inside a word or number, between characters of the kinds `before` and `after`."""
     if code == 0x27 or code == 0x2019:
@@ -61,7 +61,7 @@ def _joins(code: int, before: int, after: int) -> bool:
     return (code == 0x2E or code == 0x2C) and bool(before & DIGIT) and bool(after & DIGIT)
 
 
-@compiled
+@compiled(_nrt=False)
 def hash_of(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     """64-bit hash of the characters codes[start:end], made of the FNV-1a step and splitmix64's finish."""
     value = FNV_START
@@ -70,12 +70,12 @@ def hash_of(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     return mix(value)  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def fnv_step(value: np.uint64, code: int) -> np.uint64:
     return (value ^ np.uint64(code)) * np.uint64(0x100000001B3)
 
 
-@compiled
+@compiled(_nrt=False)
 def mix(value: np.uint64) -> np.uint64:
     """The finish of splitmix64 (Steele, Lea, Flood 2014): each bit of the result depends on all bits of `value`."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

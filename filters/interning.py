@@ -30,7 +30,7 @@ def new_interner(max_keys: int) -> Interner:
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def number_keys(table: Interner, keys: NDArray[np.uint64], numbers: NDArray[np.int32]) -> int:
     """Write the number of each key to `numbers` and return how many keys differ.
 
@@ -56,13 +56,13 @@ def number_keys(table: Interner, keys: NDArray[np.uint64], numbers: NDArray[np.i
     return n_distinct
 
 
-@compiled
+@compiled(_nrt=False)
 def number_of(table: Interner, n_keys: int, key: np.uint64) -> int:
     """The number of a key after `number_keys` was given `n_keys`, or -1."""
     return table.slots[_slot_of(table, _n_slots(n_keys), key)] - 1  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def _slot_of(table: Interner, n_slots: int, key: np.uint64) -> np.uint64:
     """Where the key stands, or the empty slot where it would: entry 0 of the keys, which is then found, is the key."""
     slots, distinct = table.slots, table.keys
@@ -75,7 +75,7 @@ def _slot_of(table: Interner, n_slots: int, key: np.uint64) -> np.uint64:
     return slot
 
 
-@compiled
+@compiled(_nrt=False)
 def _n_slots(n_keys: int) -> int:
     """The power of two that leaves at least half of the slots free."""
     n_slots = 2

@@ -86,7 +86,17 @@ def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64] | NDArray
     lines = np.zeros(len(texts), LINE_COUNTS)
     grams = np.zeros((len(texts), MAX_N - MIN_N + 1), np.int64)
     c4 = np.zeros((len(texts), len(C4_VARIANTS), len(C4_COUNTS)), np.int64)
-    _measure(offsets, data, TABLES, _stop_words(), characters, tokens, lines, grams, c4)
+    n_most = int(np.diff(offsets).max(initial=1))  # bytes of the longest document, for which there must be room
+    work = Work(
+        np.empty(n_most, np.int32),
+        np.empty(n_most, np.uint16),
+        _new_room(n_most),
+        line_counts.new_room(n_most),
+        ngrams.new_room(n_most),
+        new_interner(n_most),
+        new_interner(n_most),
+    )
+    _measure(offsets, data, TABLES, _stop_words(), work, Counts(characters, tokens, lines, grams, c4))
     counts = {"n_bytes": np.diff(offsets)}
     for records in (characters, tokens, lines):
         counts |= {name: records[name] for name in records.dtype.names or ()}
@@ -104,38 +114,72 @@ def _stop_words() -> NDArray[np.uint64]:
     return np.array([hash_of(word, 0, len(word)) for word in codes], np.uint64)
 
 
-@compiled
+class Room(NamedTuple):
+    """The room that a document's tokens take, with what `_find_tokens` leaves there."""
+
+    starts: NDArray[np.int32]  # where each token begins
+    flags: NDArray[np.uint16]  # all flags of its characters
+    keys: NDArray[np.uint64]  # hash of each token
+    ids: NDArray[np.int32]  # number of each token, equal ones alike
+    chars: NDArray[np.int32]  # characters before each token, and in all, without white space
+    spaced_chars: NDArray[np.int32]  # the same with one character for each white space between tokens
+    word_keys: NDArray[np.uint64]  # hash in lower case of each distinct word as it is written
+    word_counts: NDArray[np.int64]  # how often it comes
+    word_numbers: NDArray[np.int32]
+
+
+class Work(NamedTuple):
+    """All the room for the work, enough for the longest document of a batch."""
+
+    codes: NDArray[np.int32]
+    kinds: NDArray[np.uint16]
+    room: Room
+    line_room: line_counts.Room
+    gram_room: ngrams.Room
+    table: Interner
+    word_table: Interner
+
+
+class Counts(NamedTuple):
+    """What is counted of each document, zeros before: records, then (documents, n-grams), (documents, variants, …)."""
+
+    characters: NDArray[np.void]
+    tokens: NDArray[np.void]
+    lines: NDArray[np.void]
+    grams: NDArray[np.int64]
+    c4: NDArray[np.int64]
+
+
+@compiled(_nrt=False)
 def _measure(
     offsets: NDArray[np.int64],
     data: NDArray[np.uint8],
     tables: Tables,
     stop_words: NDArray[np.uint64],
-    characters: NDArray[np.void],
-    tokens: NDArray[np.void],
-    lines: NDArray[np.void],
-    grams: NDArray[np.int64],
-    c4: NDArray[np.int64],
+    work: Work,
+    out: Counts,
 ) -> None:
-    """Count all documents of a batch into records and rows of zeros. The room for the work is for the longest one."""
-    n_max = 1
-    for d in range(len(offsets) - 1):
-        n_max = max(n_max, offsets[d + 1] - offsets[d])
-    codes, kinds = np.empty(n_max, np.int32), np.empty(n_max, np.uint16)
-    room, line_room, gram_room = _new_room(n_max), line_counts.new_room(n_max), ngrams.new_room(n_max)
-    table, word_table = new_interner(n_max), new_interner(n_max)
+    """Count all documents of a batch. `_nrt=False`, here and below: arrays are made before, so none is counted."""
+    codes, kinds, room = work.codes, work.kinds, work.room
     for d in range(len(offsets) - 1):
         n = decode(data, offsets[d], offsets[d + 1], tables, codes, kinds)
-        _count_characters(codes[:n], kinds[:n], characters[d])
-        n_tokens, n_distinct = _find_tokens(codes[:n], kinds[:n], room, table, tokens[d])
-        _count_tokens(codes, n_distinct, room, table, word_table, tables, stop_words, tokens[d])
+        _count_characters(codes[:n], kinds[:n], out.characters[d])
+        n_tokens, n_distinct = _find_tokens(codes[:n], kinds[:n], room, work.table, out.tokens[d])
+        _count_tokens(codes, n_distinct, room, work.table, work.word_table, tables, stop_words, out.tokens[d])
         ngrams.ngram_chars(
-            room.ids[:n_tokens], table.counts, room.chars, room.spaced_chars, word_table, gram_room, grams[d]
+            room.ids[:n_tokens],
+            work.table.counts,
+            room.chars,
+            room.spaced_chars,
+            work.word_table,
+            work.gram_room,
+            out.grams[d],
         )
         text = data[offsets[d] : offsets[d + 1]]
-        line_counts.count_lines(text, codes[:n], kinds[:n], table, line_room, lines[d], c4[d])
+        line_counts.count_lines(text, codes[:n], kinds[:n], work.table, work.line_room, out.lines[d], out.c4[d])
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_characters(codes: NDArray[np.int32], kinds: NDArray[np.uint16], out: Any) -> None:
     """Count characters into `out`, a record of CHARACTER_COUNTS."""
     out.n_chars = len(codes)
@@ -149,7 +193,7 @@ def _count_characters(codes: NDArray[np.int32], kinds: NDArray[np.uint16], out: 
     out.curly_bracket_count = _code_count(codes, 0x7B)
 
 
-@compiled
+@compiled(_nrt=False)
 def _flag_count(kinds: NDArray[np.uint16], flag: np.uint16) -> int:
     """How many characters have the flag. A sum as narrow as the flags lets the compiler count 16 or 32 at once."""
     total = 0
@@ -161,7 +205,7 @@ def _flag_count(kinds: NDArray[np.uint16], flag: np.uint16) -> int:
     return total
 
 
-@compiled
+@compiled(_nrt=False)
 def _code_count(codes: NDArray[np.int32], code: int) -> int:
     count, sought = np.int32(0), np.int32(code)
     for i in range(len(codes)):
@@ -169,7 +213,7 @@ def _code_count(codes: NDArray[np.int32], code: int) -> int:
     return int(count)
 
 
-@compiled
+@compiled(_nrt=False)
 def _dots_count(codes: NDArray[np.int32]) -> int:
     """How often three full stops come in a row, none of them counted twice."""
     n, i, last = 0, 0, len(codes) - 2
@@ -182,20 +226,6 @@ def _dots_count(codes: NDArray[np.int32]) -> int:
             n += 1
             i += 3
     return n
-
-
-class Room(NamedTuple):
-    """The room that a document's tokens take, with what `_find_tokens` leaves there."""
-
-    starts: NDArray[np.int32]  # where each token begins
-    flags: NDArray[np.uint16]  # all flags of its characters
-    keys: NDArray[np.uint64]  # hash of each token
-    ids: NDArray[np.int32]  # number of each token, equal ones alike
-    chars: NDArray[np.int32]  # characters before each token, and in all, without white space
-    spaced_chars: NDArray[np.int32]  # the same with one character for each white space between tokens
-    word_keys: NDArray[np.uint64]  # hash in lower case of each distinct word as it is written
-    word_counts: NDArray[np.int64]  # how often it comes
-    word_numbers: NDArray[np.int32]
 
 
 @compiled
@@ -213,7 +243,7 @@ def _new_room(n_tokens: int) -> Room:
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def _find_tokens(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], room: Room, table: Interner, out: Any
 ) -> tuple[int, int]:
@@ -248,7 +278,7 @@ def _find_tokens(
     return n, number_keys(table, keys[:n], room.ids)
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_tokens(
     codes: NDArray[np.int32],
     n_distinct: int,
@@ -283,7 +313,7 @@ def _count_tokens(
     _count_vocabulary(room.word_keys[:n], room.word_counts, room.word_numbers, words, stop_words, out)
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_vocabulary(
     keys: NDArray[np.uint64],
     counts: NDArray[np.int64],
@@ -310,7 +340,7 @@ def _count_vocabulary(
     out.unigram_entropy = _entropy(totals)
 
 
-@compiled
+@compiled(_nrt=False)
 def _lower_hash(codes: NDArray[np.int32], start: int, end: int, tables: Tables) -> np.uint64:
     """`hash_of` of the characters in lower case."""
     value = FNV_START
@@ -319,7 +349,7 @@ def _lower_hash(codes: NDArray[np.int32], start: int, end: int, tables: Tables) 
     return mix(value)  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def _entropy(counts: NDArray[np.int64]) -> float:
     """Entropy in nats of the distribution that has these counts; 0 for none."""
     total = counts.sum()

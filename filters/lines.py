@@ -98,7 +98,7 @@ def new_room(n_chars: int) -> Room:
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def count_lines(
     text: NDArray[np.uint8],
     codes: NDArray[np.int32],
@@ -151,7 +151,7 @@ def count_lines(
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def _duplicates(
     keys: NDArray[np.uint64], chars: NDArray[np.int32], table: Interner, numbers: NDArray[np.int32]
 ) -> tuple[int, int]:
@@ -166,7 +166,7 @@ def _duplicates(
     return len(keys) - n_distinct, n_chars
 
 
-@compiled
+@compiled(_nrt=False)
 def _line_hash(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     """64-bit hash of a line. Four chains of FNV-1a steps run side by side, since each waits for its multiplication."""
     a, b, c, d = FNV_START, mix(FNV_START), np.uint64(end - start), np.uint64(0)
@@ -180,7 +180,7 @@ def _line_hash(codes: NDArray[np.int32], start: int, end: int) -> np.uint64:
     return mix(a + mix(b + mix(c + mix(d))))  # type: ignore[no-any-return]
 
 
-@compiled
+@compiled(_nrt=False)
 def line_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int) -> int:
     for i in range(start, len(codes)):
         if kinds[i] & BREAK and not (codes[i] == 0x0D and i + 1 < len(codes) and codes[i + 1] == 0x0A):
@@ -188,7 +188,7 @@ def line_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int) ->
     return len(codes)
 
 
-@compiled
+@compiled(_nrt=False)
 def strip_line(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int]:
     while start < end and kinds[start] & SPACE:
         start += 1
@@ -197,7 +197,7 @@ def strip_line(kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, in
     return start, end
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_line(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, n_sentences: int, phrases: int, out: Any
 ) -> None:
@@ -214,7 +214,7 @@ def _count_line(
     out.policy_line_count += bool(phrases & POLICY)
 
 
-@compiled
+@compiled(_nrt=False)
 def is_bullet(code: int) -> bool:
     """Whether it is one of • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –, the bullets of RedPajama-V2."""
     if code < 0x2013:
@@ -222,20 +222,20 @@ def is_bullet(code: int) -> bool:
     return code in (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)
 
 
-@compiled
+@compiled(_nrt=False)
 def _ends_in_ellipsis(codes: NDArray[np.int32], start: int, end: int) -> bool:
     if codes[end - 1] == 0x2026:
         return True
     return end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_quotation_end(code: int) -> bool:
     """Whether it is one of " ' ’ ” » 」 』."""
     return code in (0x22, 0x27, 0x2019, 0x201D, 0xBB, 0x300D, 0x300F)
 
 
-@compiled
+@compiled(_nrt=False)
 def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> int:
     """Sentences of the line codes[start:end]: what stands between ends of sentences and holds a letter or digit.
 
@@ -265,7 +265,7 @@ def sentence_count(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: i
     return n + has_content
 
 
-@compiled
+@compiled(_nrt=False)
 def _ends_sentence(
     codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int, mark: int, after: int
 ) -> bool:
@@ -282,7 +282,7 @@ def _ends_sentence(
     return not kinds[after] & LOWER
 
 
-@compiled
+@compiled(_nrt=False)
 def _may_hold_phrases(text: NDArray[np.uint8]) -> bool:
     """Whether a text holds four letters of one of the PHRASES, which few do: without a branch, 32 places at once."""
     if len(text) < 4:
@@ -299,7 +299,7 @@ def _may_hold_phrases(text: NDArray[np.uint8]) -> bool:
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def _has_bracket(codes: NDArray[np.int32] | NDArray[np.uint8]) -> bool:
     """Whether a [ comes; the loop does not end early, so that many characters are compared at once."""
     found = False
@@ -308,7 +308,7 @@ def _has_bracket(codes: NDArray[np.int32] | NDArray[np.uint8]) -> bool:
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def phrases_in(codes: NDArray[np.int32], start: int, end: int) -> int:
     """Flags of the phrases that codes[start:end] holds; each is looked for around its rarest letter."""
     found = 0
@@ -321,7 +321,7 @@ def phrases_in(codes: NDArray[np.int32], start: int, end: int) -> int:
     return found
 
 
-@compiled
+@compiled(_nrt=False)
 def _is_at(
     codes: NDArray[np.int32], start: int, end: int, phrase: NDArray[np.int32], length: int, ignores_case: bool
 ) -> bool:
@@ -337,7 +337,7 @@ def _is_at(
     return True
 
 
-@compiled
+@compiled(_nrt=False)
 def citation_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> int:
     """Where a citation that begins at `start` ends: `[12]`, `[]`, `[edit]`, `[citation needed]`; start if none does."""
     for p in range(len(_CITATION_LENGTHS)):
@@ -349,7 +349,7 @@ def citation_end(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int
     return i + 1 if i < end and codes[i] == 0x5D else start
 
 
-@compiled
+@compiled(_nrt=False)
 def _count_c4_line(
     codes: NDArray[np.int32],
     kinds: NDArray[np.uint16],
@@ -392,7 +392,7 @@ class Left(NamedTuple):
     third: int | np.int64
 
 
-@compiled
+@compiled(_nrt=False)
 def ends_well(left: Left, apostrophe_ends: bool) -> bool:
     """Whether a line ends in . ? ! or " (or ', if that counts) and not in three full stops."""
     last, full_stop = left.last, 0x2E
@@ -401,7 +401,7 @@ def ends_well(left: Left, apostrophe_ends: bool) -> bool:
     return last == 0x3F or last == 0x21 or last == 0x22 or (apostrophe_ends and last == 0x27)
 
 
-@compiled
+@compiled(_nrt=False)
 def read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int, end: int) -> tuple[int, int, Left]:
     """Words of the line codes[start:end], characters of the longest one, and what is left without citations."""
     n_words, longest, run = 0, 0, 0
@@ -424,7 +424,7 @@ def read_c4_line(codes: NDArray[np.int32], kinds: NDArray[np.uint16], start: int
     return n_words, longest, Left(n_left_words, n_left, last, second, third)
 
 
-@compiled
+@compiled(_nrt=False)
 def _word_count(kinds: NDArray[np.uint16], start: int, end: int, most: int) -> int:
     """Words of a line that neither begins nor ends in white space, which separates them; at most `most`."""
     n = 1

@@ -38,7 +38,7 @@ def new_room(n_tokens: int) -> Room:
     )
 
 
-@compiled
+@compiled(_nrt=False)
 def ngram_chars(
     tokens: NDArray[np.int32],
     token_counts: NDArray[np.int64],
@@ -73,7 +73,7 @@ def ngram_chars(
             out[n - MIN_N] = _repeated_chars(n, left, left_grams, chars, room.by_gram)
 
 
-@compiled
+@compiled(_nrt=False)
 def _extend(
     tokens: NDArray[np.int32],
     length: int,
@@ -102,7 +102,7 @@ def _extend(
     return n_kept
 
 
-@compiled
+@compiled(_nrt=False)
 def _top_chars(
     n: int,
     positions: NDArray[np.int32],
@@ -127,7 +127,7 @@ def _top_chars(
     return top
 
 
-@compiled
+@compiled(_nrt=False)
 def _repeated_chars(
     n: int,
     positions: NDArray[np.int32],
