@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
-from datassay.corpus.unicode import LOWER, TABLES, UPPER, Tables, decode
+from datassay.corpus.unicode import LOWER, TABLES, UPPER, Tables, decode, text_buffers
 
 N_CHARS = 500
 """Characters of a text that are looked at."""
@@ -71,11 +71,8 @@ def lines_to_judge(texts: Sequence[str]) -> list[str]:
 
 def upper_fractions(lines: Sequence[str]) -> NDArray[np.float64]:
     """Upper-case letters among the letters of either case, of each line; 0 without such letters."""
-    array = pa.array(lines, pa.large_string())
-    _, offset_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[: len(array) + 1] if len(array) else np.zeros(1, np.int64)
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
-    fractions = np.zeros(len(array), np.float64)
+    offsets, data = text_buffers(pa.array(lines, pa.large_string()))
+    fractions = np.zeros(len(lines), np.float64)
     _upper_fractions(offsets, data, TABLES, fractions)
     return fractions
 

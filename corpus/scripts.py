@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
-from datassay.corpus.unicode import VERSION
+from datassay.corpus.unicode import VERSION, text_buffers
 
 DATA = Path(__file__).parent / "data" / "scripts-14.npz"
 N_CHARACTERS = 0x110000
@@ -63,11 +63,9 @@ def script_counts(texts: pa.Array) -> NDArray[np.int64]:
     as an empty text.
     """
     texts = pc.fill_null(texts.cast(pa.large_string()), "")
-    _, offset_buffer, data_buffer = texts.buffers()
     if not len(texts):
         return np.zeros((0, len(SCRIPTS)), np.int64)
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(texts)
     counts = np.zeros((len(texts), len(SCRIPTS)), np.int64)
     _count(offsets, data, TABLE, counts)
     kana, han = SCRIPTS.index("Jpan"), SCRIPTS.index("Hani")

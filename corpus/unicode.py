@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
@@ -92,6 +93,17 @@ def load_tables(path: Path = DATA) -> Tables:
     """The tables in a file that `write_tables` wrote."""
     with np.load(path) as file:
         return Tables(*(np.ascontiguousarray(file[name]) for name in Tables._fields))
+
+
+def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Offsets (texts + 1,) and UTF-8 bytes of strings without nulls, for compiled functions; nothing is copied where
+    they are large strings."""
+    texts = texts.cast(pa.large_string())
+    if not len(texts):
+        return np.zeros(1, np.int64), np.empty(0, np.uint8)
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return bounds, np.frombuffer(data or b"", np.uint8)
 
 
 @compiled(_nrt=False)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
-from datassay.dedup.shingles import text_buffers
+from datassay.corpus.unicode import text_buffers
 
 HASH_TEXTS_VERSION = 1
 EXACT_EDGES_VERSION = 1

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
-from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Tables, kind_of, lower_of
+from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Tables, kind_of, lower_of, text_buffers
 
 _UNDERSCORE = ord("_")
 _SMALL_A = ord("a")
@@ -50,13 +50,6 @@ def shingle_sets(texts: pa.Array, *, words: int, characters: int) -> ShingleSets
         start = end
     bounds, n_values = _drop_repeats(hashes, ends)
     return ShingleSets(bounds, hashes[:n_values].copy(), by_characters)
-
-
-def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Offsets (texts + 1,) and UTF-8 bytes of a large_string array without nulls; the text is not copied."""
-    _, offsets, data = texts.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return bounds, np.frombuffer(data or b"", np.uint8)
 
 
 @compiled

@@ -35,7 +35,7 @@ from datassay.corpus.errors import InputError, RecipeError, StoreError
 from datassay.corpus.given import GivenFile
 from datassay.corpus.hashing import file_hash, seed_of, uniform
 from datassay.corpus.store import Outputs, read_batches
-from datassay.corpus.unicode import DIGIT, LETTER, MARK, SPACE, TABLES, Tables, decode, lower_of
+from datassay.corpus.unicode import DIGIT, LETTER, MARK, SPACE, TABLES, Tables, decode, lower_of, text_buffers
 from datassay.corpus.words import WORD, read_token
 from datassay.filters.rules import Rule
 
@@ -282,9 +282,7 @@ def count_bad_words(
     word_count:  0 where `count` is: nobody needs it there
     first_entry: its number, or -1
     """
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer or b"", np.uint8)
+    offsets, data = text_buffers(texts)
     lists = {language: matcher.language_of(language) for language in set(languages)}
     used = [lists[language] for language in languages]
     roots = np.array([matcher.roots.get(name, 0) if name else 0 for name in used], np.int32)

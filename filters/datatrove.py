@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.unicode import text_buffers
 from datassay.filters.interning import Interner, new_interner, number_keys, number_of
 from datassay.filters.lines import JAVASCRIPT, LOREM_IPSUM, PHRASES, POLICY
 from datassay.filters.spacy_words import (
@@ -114,9 +115,7 @@ class Room(NamedTuple):
 
 def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64]]:
     """Every count of every text, by name: one array of (texts,) each."""
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(texts)
     records = np.zeros(len(texts), COUNTS)
     grams = np.zeros((len(texts), 9), np.int64)
     c4 = np.zeros((len(texts), 2, len(_C4)), np.int64)

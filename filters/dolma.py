@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.store import Outputs, read_batches
-from datassay.corpus.unicode import LETTER, SPACE, TABLES, Tables, decode
+from datassay.corpus.unicode import LETTER, SPACE, TABLES, Tables, decode, text_buffers
 from datassay.corpus.words import hash_of
 from datassay.filters.interning import Interner, new_interner, number_keys
 from datassay.filters.rules import Rule
@@ -152,9 +152,7 @@ def measure_dolma(inputs: Inputs, settings: DolmaSettings, out: Outputs) -> None
 
 def dolma_signals(ids: pa.StringArray, texts: pa.LargeStringArray) -> pa.RecordBatch:
     """The signals of texts, a row of DOLMA_SIGNALS for each."""
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(texts)
     found = np.zeros((len(texts), len(COUNTS)), np.int64)
     grams = np.zeros((len(texts), MAX_N - MIN_N + 1, 2), np.int64)
     _measure(offsets, data, TABLES, _REQUIRED, found, grams)

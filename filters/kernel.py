@@ -26,6 +26,7 @@ from datassay.corpus.unicode import (
     Tables,
     decode,
     lower_of,
+    text_buffers,
 )
 from datassay.corpus.words import FNV_START, WORD, fnv_step, hash_of, mix, read_token
 from datassay.filters import lines as line_counts
@@ -78,9 +79,7 @@ TOKEN_COUNTS = np.dtype(
 
 def measure(texts: pa.LargeStringArray) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
     """Every count of every text, by name: one array of (texts,) each, whole numbers but for `unigram_entropy`."""
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(texts)
     characters = np.zeros(len(texts), CHARACTER_COUNTS)
     tokens = np.zeros(len(texts), TOKEN_COUNTS)
     lines = np.zeros(len(texts), LINE_COUNTS)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.edits import EDIT, merge
-from datassay.corpus.unicode import DIGIT, SPACE, TABLES, UPPER, Tables, decode
+from datassay.corpus.unicode import DIGIT, SPACE, TABLES, UPPER, Tables, decode, text_buffers
 from datassay.corpus.words import WORD, read_token
 from datassay.filters.lines import (
     C4_MAX_WORD_CHARS,
@@ -150,7 +150,7 @@ def line_edits(ids: pa.Array, texts: pa.Array, preset: str, *, without: Sequence
         found.apostrophe_ends,
         found.counts_without_citations,
     )
-    rows, starts, ends, reasons = _kernel_cuts(texts.cast(pa.large_string()), limits)
+    rows, starts, ends, reasons = _kernel_cuts(texts, limits)
     rules = np.array(["", *(f"{preset}/{name}" for name in KERNEL_RULES)], object)[reasons]
     furniture = list(_furniture(texts, names))
     rows = np.concatenate([rows, np.array([row for row, *_ in furniture], np.int64)])
@@ -163,16 +163,14 @@ def line_edits(ids: pa.Array, texts: pa.Array, preset: str, *, without: Sequence
 
 def word_counts(texts: pa.Array) -> NDArray[np.int64]:
     """Words of each text, as the signal `word_count` counts them."""
-    counts: NDArray[np.int64] = _count_words(*_buffers(texts.cast(pa.large_string())), TABLES)
+    counts: NDArray[np.int64] = _count_words(*text_buffers(texts), TABLES)
     return counts
 
 
 def cut_word_counts(texts: pa.Array, cuts: Cuts) -> NDArray[np.int64]:
     """Words of each text that begin in a span that goes, whatever comes in its place."""
     starts, ends = cuts.edits["start"].to_numpy(), cuts.edits["end"].to_numpy()
-    counts: NDArray[np.int64] = _count_cut_words(
-        *_buffers(texts.cast(pa.large_string())), TABLES, cuts.rows, starts, ends
-    )
+    counts: NDArray[np.int64] = _count_cut_words(*text_buffers(texts), TABLES, cuts.rows, starts, ends)
     return counts
 
 
@@ -194,18 +192,11 @@ def _furniture(texts: pa.Array, names: Sequence[str]) -> Iterator[tuple[int, tup
                     yield int(row), (start, start + len(line)) if is_all else match.span(), "phrase"
 
 
-def _buffers(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Where each text begins and ends in the UTF-8 bytes of all, and these."""
-    _, offsets, data = texts.buffers()
-    found = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return found, np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-
-
 def _kernel_cuts(
-    texts: pa.LargeStringArray, limits: Limits
+    texts: pa.Array, limits: Limits
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(text, start, end, reason) of each span that the compiled rules cut."""
-    offsets, data = _buffers(texts)
+    offsets, data = text_buffers(texts)
     spans = np.empty((_most_cuts(data[offsets[0] : offsets[-1]]) + len(texts), 4), np.int64)
     n = _find_cuts(offsets, data, TABLES, limits, spans)
     return spans[:n, 0], spans[:n, 1], spans[:n, 2], spans[:n, 3]

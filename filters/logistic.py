@@ -30,7 +30,7 @@ from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.store import Outputs
-from datassay.corpus.unicode import SPACE, TABLES, Tables, decode, lower_of
+from datassay.corpus.unicode import SPACE, TABLES, Tables, decode, lower_of, text_buffers
 from datassay.corpus.words import FNV_START, fnv_step, mix, read_token
 from datassay.filters.examples import Example, by_id, good_class, good_examples, held_out_card, raw_examples
 from datassay.filters.quality_settings import LogisticFeatures, QualitySettings
@@ -194,10 +194,7 @@ def hash_words(
     texts: pa.LargeStringArray, features: LogisticFeatures, *, head_chars: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The feature of each word of the texts' beginnings, in order, and where each text's words end."""
-    array = texts.cast(pa.large_string())
-    _, offset_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(texts)
     ends = np.zeros(len(texts), np.int64)
     sizes = np.minimum(np.diff(offsets), 4 * head_chars)
     words = np.empty(int(sizes.sum()), np.int32)  # what is never used of it takes no memory

@@ -33,7 +33,7 @@ from datassay.corpus.errors import InputError, RecipeError, StoreError
 from datassay.corpus.given import GivenFile
 from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.store import Outputs, read_batches
-from datassay.corpus.unicode import BREAK, SPACE, TABLES, Tables, decode
+from datassay.corpus.unicode import BREAK, SPACE, TABLES, Tables, decode, text_buffers
 from datassay.corpus.words import hash_of, mix, read_token
 from datassay.filters.quality_settings import COLUMN
 
@@ -233,9 +233,7 @@ class Stream(NamedTuple):
 
 def split_words(texts: Sequence[str], tokens: str) -> Stream:
     """The words of texts in order."""
-    _, offset_buffer, data_buffer = pa.array(list(texts), pa.large_string()).buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[: len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    offsets, data = text_buffers(pa.array(list(texts), pa.large_string()))
     room = 2 * len(data) + 3 * len(texts) + 1  # a line of one letter has three; what is not used takes no memory
     keys, starts, stops = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(room, np.int32)
     ends = np.zeros(len(texts), np.int64)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator
 
 from datassay.corpus.edits import EDIT
+from datassay.corpus.unicode import text_buffers
 from datassay.filters import pii_scan
 from datassay.filters.pii_addresses import email_span, is_reserved_email, url_span
 from datassay.filters.pii_fakes import fake
@@ -173,14 +174,7 @@ def _buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[NDArray[np.int64], NDAr
     """Where each text begins, (texts + 1,), and the bytes of all; a null text has none."""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    texts = texts.cast(pa.large_string())
-    if texts.null_count:
-        texts = texts.fill_null("")
-    _, offset_buffer, data_buffer = texts.buffers()
-    if len(texts) == 0 or data_buffer is None:
-        return np.zeros(len(texts) + 1, np.int64), np.empty(0, np.uint8)
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return offsets, np.frombuffer(data_buffer, np.uint8)
+    return text_buffers(texts.fill_null("") if texts.null_count else texts)
 
 
 def _shapes(kinds: Collection[str]) -> int:

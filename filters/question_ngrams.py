@@ -27,6 +27,7 @@ from datassay.corpus.unicode import (
     Tables,
     decode,
     lower_of,
+    text_buffers,
 )
 from datassay.corpus.words import FNV_START, fnv_step, hash_of, mix, read_token
 
@@ -104,15 +105,6 @@ def question_ngrams(
 def question_paragraphs(texts: pa.Array, rows: NDArray[np.int64], *, min_words: int) -> Found:
     """The lines of texts with at least `min_words` tokens (`corpus.words`: words and symbols), as they are."""
     return Found(*_question_paragraphs(*text_buffers(texts), TABLES, rows, min_words))
-
-
-def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Offsets (texts + 1,) and UTF-8 bytes of a large_string array without nulls; the text is not copied."""
-    _, offsets, data = texts.buffers()
-    if not len(texts):
-        return np.zeros(1, np.int64), np.empty(0, np.uint8)
-    bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return bounds, np.frombuffer(data or b"", np.uint8)
 
 
 def _collect(places: NDArray[np.int64]) -> Matches:

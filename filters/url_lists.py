@@ -38,7 +38,7 @@ from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.given import GivenFile, given_file
 from datassay.corpus.store import Outputs, read_batches
-from datassay.corpus.unicode import TABLES, Tables, lower_of
+from datassay.corpus.unicode import TABLES, Tables, lower_of, text_buffers
 from datassay.corpus.words import FNV_START, fnv_step, mix
 from datassay.filters.rules import Rule
 
@@ -231,9 +231,8 @@ class Canonical(NamedTuple):
 def canonical(urls: pa.LargeStringArray) -> Canonical:
     """The form in which URLs are compared; null is as empty."""
     urls = _with_ascii_hosts(urls.fill_null(""))
-    _, offset_buffer, data_buffer = urls.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[urls.offset : urls.offset + len(urls) + 1]
-    return Canonical(*_canonical(np.frombuffer(data_buffer or b"", np.uint8), offsets, TABLES))
+    offsets, data = text_buffers(urls)
+    return Canonical(*_canonical(data, offsets, TABLES))
 
 
 def _with_ascii_hosts(urls: pa.LargeStringArray) -> pa.LargeStringArray:
