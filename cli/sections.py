@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal, TypeVar
 
 import pyarrow as pa
@@ -78,6 +79,8 @@ class RulesEntry(Section):
     """Name of a preset, see `datassay recipes list`."""
     without: tuple[str, ...] = ()
     """Rules of the preset that are left out."""
+    changed: dict[str, str] = {}
+    """Other conditions for rules of the preset, by name: `changed = { word_count = "word_count >= 100" }`."""
     name: str | None = None
     """Name of your own rule."""
     keep: str | None = None
@@ -89,8 +92,8 @@ class RulesEntry(Section):
             raise ValueError("give either `preset`, or `name` and `keep`")
         if self.keep is not None and self.name is None:
             raise ValueError("a rule of your own needs a `name`")
-        if self.without and self.preset is None:
-            raise ValueError("`without` goes with `preset`")
+        if (self.without or self.changed) and self.preset is None:
+            raise ValueError("`without` and `changed` go with `preset`")
         self.rules()
         return self
 
@@ -100,10 +103,14 @@ class RulesEntry(Section):
             return (Rule(self.name, self.keep, "recipe"),)
         rules = _or_value_error(preset_rules, self.preset or "")
         names = [rule.name for rule in rules]
-        for name in self.without:
+        for name in (*self.without, *self.changed):
             if name not in names:
                 raise ValueError(f"preset {self.preset!r} has no rule {name!r}{nearest(name, names)}")
-        return tuple(rule for rule in rules if rule.name not in self.without)
+        return tuple(self._changed(rule) for rule in rules if rule.name not in self.without)
+
+    def _changed(self, rule: Rule) -> Rule:
+        keep = self.changed.get(rule.name)
+        return rule if keep is None else replace(rule, keep=keep, source=f"recipe, for {rule.source}")
 
 
 class LanguageEntry(LanguageLimit, frozen=True, extra="forbid"):

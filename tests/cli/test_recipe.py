@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from datassay.cli.pipeline import stages
 from datassay.cli.recipe import find_line, json_schema, load_recipe, tomllib
 from datassay.cli.sections import AblateSection, Recipe
-from datassay.cli.signals import check_recipe_rules
+from datassay.cli.signals import check_recipe_rules, rules
 from datassay.corpus.errors import RecipeError
+from datassay.filters.presets import preset_rules
 
 SMALLEST = '[input]\npaths = ["pages"]\n'
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample.toml"
@@ -240,3 +241,20 @@ def test_line_of_a_key() -> None:
 def test_no_domain_takes_the_name_of_their_mean(tmp_path: Path) -> None:
     message = complaint(tmp_path, SMALLEST + '[ablate]\nvalidation = { mean = "val.parquet" }\n')
     assert "a domain of validation cannot be called 'mean'" in message
+
+
+def test_a_limit_of_a_preset_can_be_changed(tmp_path: Path) -> None:
+    text = SMALLEST + (
+        "[[rules]]\npreset = 'gopher-quality'\nwithout = ['stop_words']\n"
+        "changed = { word_count = 'word_count >= 100' }\n"
+    )
+    found = {rule.name: rule for rule in rules(load(tmp_path, text))}
+    published = {rule.name: rule for rule in preset_rules("gopher-quality")}
+    assert found["word_count"].keep == "word_count >= 100"
+    assert found["word_count"].source.startswith("recipe, for Rae et al.")
+    assert {name: rule for name, rule in found.items() if name != "word_count"} == {
+        name: rule for name, rule in published.items() if name not in ("word_count", "stop_words")
+    }
+    wrong = text.replace("word_count >= 100", "word_cuont >= 100")
+    with pytest.raises(RecipeError, match="there is no signal 'word_cuont'; did you mean 'word_count'"):
+        check_recipe_rules(load(tmp_path, wrong), tmp_path / "my.toml")
