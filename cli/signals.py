@@ -25,9 +25,9 @@ from datassay.filters.presets import preset_rules
 from datassay.filters.quality_settings import score_schema
 from datassay.filters.rules import Rule
 
-LANGUAGE, RULES, EDITS, QUALITY, DEDUP = "language", "rules", "edits", "quality", "dedup"
-URLS, BAD_WORDS, DECONTAMINATE = "urls", "bad_words", "decontaminate"
-"""The steps of refining, by the names that the ablation and its report use."""
+URLS, LANGUAGE, RULES, BAD_WORDS = "urls", "language", "rules", "bad_words"
+EDITS, DECONTAMINATE = "edits", "decontaminate"
+"""The steps of refining that have rules, by the names that the ablation and its report use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,10 @@ NOT_EMPTY = Rule("edits_left_text", "edited_char_count > 0", "recipe")
 EDIT_SIGNALS = {
     "edited_char_count": "Characters that all edits of the recipe leave, white space at both ends not counted.",
     PII_COUNT: "Pieces of personal data that were found.",
-    **{share_column(name): f"Words in what the line rules of {name} cut, per word." for name in MEASURABLE},
+    **{
+        share_column(name): f"Words cut by those line rules of {name} that [[edits]] keeps, per word."
+        for name in MEASURABLE
+    },
 }
 """Definitions. Which of them a run has depends on its recipe, see `edited_schema`."""
 
