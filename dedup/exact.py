@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.engine import Inputs
-from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import text_buffers
+from datassay.dedup.texts import FilePart, read_texts
 
 HASH_TEXTS_VERSION = 1
 EXACT_EDGES_VERSION = 1
@@ -48,6 +49,8 @@ class HashTextsSettings(BaseModel, frozen=True, extra="forbid"):
 
     n_partitions: PositiveInt
     """A power of two."""
+    part: FilePart | None = None
+    """What is hashed; without it, dataset `clean`."""
 
 
 class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
@@ -55,13 +58,14 @@ class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> None:
-    """Hash every text of a shard. Reads `clean`; writes `texts` in every partition, be it empty, ordered by hash, row.
+    """Hash every text of a shard. Reads `clean`, or the part of a file that the settings name; writes `texts` in every
+    partition, be it empty, ordered by hash, row.
 
     Counts `documents` and `empty`. The hashes and ids of a shard are in memory at once.
     """
     tables = [TEXT.empty_table()]
     n_rows = 0
-    for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
+    for batch in read_texts(inputs, settings.part):
         rows = pa.array(np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32))
         has_text = pc.greater(pc.binary_length(batch["text"]), 0)
         hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))

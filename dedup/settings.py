@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt
 
+from datassay.dedup.shingles import ShingleUnit
+
 KeepCriterion = Literal["quality", "length", "date"]
 
 
@@ -23,6 +25,8 @@ class MinHash(BaseModel, frozen=True, extra="forbid"):
     shingle_chars: PositiveInt = 8
     """Characters of a shingle, in documents of a script without spaces. With 1.6 characters to a Chinese word, changing
     a word changes as large a share of these as it does of shingles of five words."""
+    shingle_unit: ShingleUnit = "auto"
+    """"auto": characters in documents of a script without spaces, words in all others. "characters": in all."""
     seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of the permutations."""
 
@@ -62,15 +66,15 @@ def s_curve(bands: int, rows: int, similarity: float) -> float:
     return float(1 - (1 - similarity**rows) ** bands)
 
 
-TEXT_PARTITION_BYTES = 1 << 30
-"""Bytes of cleaned Parquet shards to a partition of text hashes."""
-BAND_PARTITION_ROWS = 4 << 20
-"""Band keys to a partition: pairing them takes 90 bytes each where a tenth are shared, 160 where all are (measured)."""
+TEXT_PARTITION_ROWS = 1 << 20
+"""Text hashes to a partition."""
+BAND_PARTITION_ROWS = 2 << 20
+"""Band keys to a partition."""
 
 
-def n_text_partitions(n_bytes: int) -> int:
-    """Partitions for the text hashes of cleaned shards of `n_bytes` in all: a power of two, at least 1."""
-    return _power_of_two(n_bytes, TEXT_PARTITION_BYTES)
+def n_text_partitions(n_documents: int) -> int:
+    """Partitions for the text hashes of this many documents: a power of two, at least 1."""
+    return _power_of_two(n_documents, TEXT_PARTITION_ROWS)
 
 
 def n_band_partitions(n_documents: int, bands: int) -> int:

@@ -1,0 +1,106 @@
+"""The texts that dedup reads: of the stage `clean`, or straight from a file of rows, which is then not copied.
+
+A large Parquet file is read in parts, so that several workers share it. Identifiers are those that a run would give:
+a hash of the file's name and the row's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, NonNegativeInt, field_serializer
+
+from datassay.corpus.engine import Inputs
+from datassay.corpus.errors import InputError
+from datassay.corpus.records import InputFile
+from datassay.corpus.schema import document_id
+from datassay.corpus.store import read_batches
+
+PART_BYTES = 64 << 20
+"""Stored bytes of the row groups of a part."""
+BATCH_ROWS = 1024
+
+
+class FilePart(BaseModel, frozen=True, extra="forbid"):
+    """Some row groups of a Parquet file."""
+
+    file: InputFile
+    first_group: NonNegativeInt
+    last_group: NonNegativeInt
+    """The first one that is not read."""
+    first_row: NonNegativeInt
+    """Number in the file of the part's first row."""
+    n_rows: NonNegativeInt
+    text: str = "text"
+    """The column with the text."""
+
+    @field_serializer("file")
+    def _name_file(self, file: InputFile) -> dict[str, object]:
+        """By name and content, so that a task's key does not depend on where the file lies."""
+        return {"name": file.name, "sha256": file.sha256}
+
+
+def parquet_parts(file: InputFile, *, text: str = "text", max_bytes: int = PART_BYTES) -> list[FilePart]:
+    """A local Parquet file in parts of row groups of about `max_bytes`. Raises InputError if it has no such text."""
+    try:
+        metadata = pq.read_metadata(file.url)
+        schema = pq.read_schema(file.url)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{file.url}: not a readable Parquet file: {error}") from error
+    if text not in schema.names:
+        raise InputError(f"{file.url}: no column {text!r}, only {', '.join(schema.names)}; name it with --text")
+    kind = schema.field(text).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise InputError(f"{file.url}: column {text!r} holds {kind}, not text; name another with --text")
+    parts: list[FilePart] = []
+    first_group = first_row = n_rows = n_bytes = 0
+    for group in range(metadata.num_row_groups):
+        found = metadata.row_group(group)
+        n_rows += found.num_rows
+        n_bytes += sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+        if n_bytes >= max_bytes or group + 1 == metadata.num_row_groups:
+            parts.append(
+                FilePart(
+                    file=file,
+                    first_group=first_group,
+                    last_group=group + 1,
+                    first_row=first_row,
+                    n_rows=n_rows,
+                    text=text,
+                )
+            )
+            first_group, first_row, n_rows, n_bytes = group + 1, first_row + n_rows, 0, 0
+    return parts
+
+
+def read_texts(inputs: Inputs, part: FilePart | None) -> Iterator[pa.RecordBatch]:
+    """Batches of `id` (string) and `text` (large string, no nulls) of a shard, at most BATCH_ROWS rows each.
+
+    part: what the shard is; without one, dataset `clean` is read
+    Raises InputError where the file cannot be read or holds bytes that are no UTF-8.
+    """
+    if part is None:
+        yield from read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=BATCH_ROWS)
+        return
+    row = part.first_row
+    try:
+        with pq.ParquetFile(part.file.url) as file:
+            groups = list(range(part.first_group, part.last_group))
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[part.text], use_threads=False):
+                texts = batch.column(0)
+                texts.validate(full=True)
+                ids = pa.array([document_id(part.file.name, i) for i in range(row, row + len(texts))], pa.string())
+                texts = pc.fill_null(texts.cast(pa.large_string()), "")
+                yield pa.record_batch([ids, texts], names=["id", "text"])
+                row += len(texts)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{part.file.url}: row {row:,} and after: {error}; mend or leave out the file") from error
+
+
+def n_rows_of(paths: Sequence[Path]) -> int:
+    """Rows of some Parquet files, from their footers."""
+    return sum(pq.read_metadata(path).num_rows for path in paths)
