@@ -37,10 +37,12 @@ PAIR = pa.schema(
     [
         pa.field("a", pa.string(), nullable=False),  # a < b
         pa.field("b", pa.string(), nullable=False),
-        pa.field("similarity", pa.float64(), nullable=False),  # Jaccard, exact
-        pa.field("kind", pa.string(), nullable=False),  # "exact" | "near"
+        pa.field("similarity", pa.float64(), nullable=False),  # Jaccard, exact; null where only url or payload agree
+        pa.field("kind", pa.string(), nullable=False),  # "exact" | "payload" | "url" | "near"
     ]
 )
+KEY_PAIR = PAIR.set(2, pa.field("similarity", pa.float64()))
+"""Of the kinds "url" and "payload", whose texts are not compared."""
 
 
 class HashTextsSettings(BaseModel, frozen=True, extra="forbid"):
@@ -67,15 +69,22 @@ def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> Non
         hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))
         tables.append(pa.table([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT))
         n_rows += batch.num_rows
-    texts = pa.concat_tables(tables).sort_by([("text_hash", "ascending"), ("row", "ascending")])
+    texts = pa.concat_tables(tables)
     out.counts["documents"] += n_rows
     out.counts["empty"] += n_rows - len(texts)
-    first_bytes = _bytes_of(texts["text_hash"].combine_chunks())[:, :2].astype(np.int64)
-    partitions = (first_bytes[:, 0] * 256 + first_bytes[:, 1]) * settings.n_partitions >> 16
-    bounds = np.searchsorted(partitions, np.arange(settings.n_partitions + 1))
+    write_by_hash(texts, "texts", settings.n_partitions, out)
+
+
+def write_by_hash(hashed: pa.Table, dataset: str, n_partitions: int, out: Outputs) -> None:
+    """Write rows, whose first column is a hash of 16 bytes, in every partition, be it empty, ordered by hash, row."""
+    name = hashed.schema.names[0]
+    hashed = hashed.sort_by([(name, "ascending"), ("row", "ascending")])
+    first_bytes = _bytes_of(hashed[name].combine_chunks())[:, :2].astype(np.int64)
+    partitions = (first_bytes[:, 0] * 256 + first_bytes[:, 1]) * n_partitions >> 16
+    bounds = np.searchsorted(partitions, np.arange(n_partitions + 1))
     for partition, (start, end) in enumerate(pairwise(bounds.tolist())):
-        with out.parquet("texts", TEXT, partition=partition) as shard:
-            for batch in texts.slice(start, end - start).to_batches(max_chunksize=65_536):
+        with out.parquet(dataset, hashed.schema, partition=partition) as shard:
+            for batch in hashed.slice(start, end - start).to_batches(max_chunksize=65_536):
                 shard.write(batch)
 
 
@@ -93,26 +102,45 @@ def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> N
     `repeats`: of each shard, in a partition of its own, the rows that are copies and not the first. Counts
     `exact_pairs`.
     """
-    texts = _with_shards(inputs.all("texts"))
-    texts = texts.take(pc.sort_indices(texts, [("text_hash", "ascending"), ("id", "ascending")]))
-    ids = texts["id"].combine_chunks()
-    first = _first_of_run(_bytes_of(texts["text_hash"].combine_chunks()))
+    texts, first = copies(inputs.all("texts"))
+    is_copy = first != np.arange(len(first))
+    write_stars(texts["id"].combine_chunks(), first, pa.array(np.ones(int(is_copy.sum()))), "exact", PAIR, out)
+    _write_repeats(np.asarray(texts["shard"])[is_copy], np.asarray(texts["row"])[is_copy], out)
+
+
+def copies(paths: Sequence[Path]) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The rows of one partition, a file a shard, ordered by (hash, id), and of each row the first that has its hash.
+
+    The hash is the first column; `shard` is added.
+    """
+    hashed = _with_shards(paths)
+    name = hashed.schema.names[0]
+    hashed = hashed.take(pc.sort_indices(hashed, [(name, "ascending"), ("id", "ascending")]))
+    return hashed, _first_of_run(_bytes_of(hashed[name].combine_chunks()))
+
+
+def write_stars(
+    ids: pa.Array, first: NDArray[np.int64], similarity: pa.Array, kind: str, schema: pa.Schema, out: Outputs
+) -> None:
+    """Write `pairs` that join each row to the first of its kind, ordered by (a, b). Counts `KIND_pairs`.
+
+    similarity: of each row that is not itself the first
+    """
     is_copy = first != np.arange(len(first))
     n_copies = int(is_copy.sum())
     pairs = pa.table(
         [
             ids.take(pa.array(first[is_copy])),
             ids.filter(pa.array(is_copy)),
-            pa.array(np.ones(n_copies)),
-            pa.repeat("exact", n_copies),
+            similarity,
+            pa.repeat(kind, n_copies),
         ],
-        schema=PAIR,
+        schema=schema,
     ).sort_by([("a", "ascending"), ("b", "ascending")])
-    with out.parquet("pairs", PAIR) as shard:
+    with out.parquet("pairs", schema) as shard:
         for batch in pairs.to_batches():
             shard.write(batch)
-    out.counts["exact_pairs"] += n_copies
-    _write_repeats(np.asarray(texts["shard"])[is_copy], np.asarray(texts["row"])[is_copy], out)
+    out.counts[f"{kind}_pairs"] += n_copies
 
 
 def _with_shards(paths: Sequence[Path]) -> pa.Table:

@@ -2,7 +2,9 @@
 
     clean ─ texts ─► exact ─► sign ─► candidates ─► attach ─► verify
 
-`exact` and `verify` write `pairs`.
+    clean ─ url_keys ─► url_pairs, and extract ─ payload_keys ─► payload_pairs
+
+`exact`, `verify`, `url_pairs` and `payload_pairs` write `pairs`.
 """
 
 from __future__ import annotations
@@ -12,18 +14,22 @@ from collections.abc import Mapping
 import pyarrow.parquet as pq
 
 from datassay.corpus.stage import Each, Partition, StageOutput, StagePlan
-from datassay.dedup import candidates, exact, minhash, verify
+from datassay.dedup import candidates, exact, keys, minhash, verify
 from datassay.dedup.settings import DedupSettings, MinHash, n_band_partitions, n_text_partitions
 
-PAIR_STAGES = ("exact", "verify")
+PAIR_STAGES = ("exact", "payload_pairs", "url_pairs", "verify")
 """The stages whose dataset `pairs` the edges are in."""
 
 
 def stage_names(settings: DedupSettings) -> tuple[str, ...]:
     """The stages that these settings need, in order."""
-    return ("texts", "exact") * settings.exact + ("sign", "candidates", "attach", "verify") * (
-        settings.minhash is not None
+    kinds = (
+        (settings.exact, ("texts", "exact")),
+        (settings.payload, ("payload_keys", "payload_pairs")),
+        (settings.url is not None, ("url_keys", "url_pairs")),
+        (settings.minhash is not None, ("sign", "candidates", "attach", "verify")),
     )
+    return tuple(name for is_wanted, names in kinds if is_wanted for name in names)
 
 
 def plan_stage(name: str, settings: DedupSettings, finished: Mapping[str, StageOutput]) -> StagePlan:
@@ -41,6 +47,8 @@ def plan_stage(name: str, settings: DedupSettings, finished: Mapping[str, StageO
         case "exact":
             tasks = [exact.ExactEdgesSettings()] * n_text_partitions(clean.n_bytes("clean"))
             return StagePlan(name, exact.exact_edges, exact.EXACT_EDGES_VERSION, (Partition("texts", "texts"),), tasks)
+        case "url_keys" | "url_pairs" | "payload_keys" | "payload_pairs":
+            return _plan_keys(name, settings, clean)
     assert settings.minhash is not None, f"{name} is a stage of MinHash"
     n_partitions = n_band_partitions(_n_documents(clean), settings.minhash.bands)
     match name:
@@ -61,6 +69,23 @@ def plan_stage(name: str, settings: DedupSettings, finished: Mapping[str, StageO
             )
             return StagePlan(name, verify.verify, verify.VERIFY_VERSION, (halves, signatures), [checking] * n_shards)
     raise ValueError(f"no stage {name!r}, only {', '.join(stage_names(settings))}")
+
+
+def _plan_keys(name: str, settings: DedupSettings, clean: StageOutput) -> StagePlan:
+    """A stage of documents that share a URL or a payload; payloads are hashed where `extract` reads them."""
+    n_shards, n_partitions = len(clean.done), n_text_partitions(clean.n_bytes("clean"))
+    match name:
+        case "url_keys":
+            assert settings.url is not None
+            hashing = keys.UrlSettings(url=settings.url, n_partitions=n_partitions)
+            return StagePlan(name, keys.hash_urls, keys.URL_VERSION, (Each("clean", "clean"),), [hashing] * n_shards)
+        case "payload_keys":
+            spreading = keys.PayloadSettings(n_partitions=n_partitions)
+            links = (Each("extract", "records"),)
+            return StagePlan(name, keys.hash_payloads, keys.PAYLOAD_VERSION, links, [spreading] * n_shards)
+    joining = keys.EdgesSettings(kind="url" if name == "url_pairs" else "payload")
+    links_to_keys = (Partition(f"{joining.kind}_keys", "keys"),)
+    return StagePlan(name, keys.key_edges, keys.EDGES_VERSION, links_to_keys, [joining] * n_partitions)
 
 
 def sign_settings(settings: MinHash, n_partitions: int) -> minhash.SignSettings:
