@@ -71,7 +71,7 @@ from datassay.model import shared_tokenizer
 from datassay.model.ablation_plan import Variant, make_variants
 
 INPUT = "input"
-"""Source name of what is refined."""
+"""Source name of what is refined, where the recipe gives it no name."""
 
 
 def score_source(name: str, *, is_bad: bool = False) -> str:
@@ -101,7 +101,7 @@ class Plan:
         return self.shards[shard][0].source
 
     def is_input(self, shard: int) -> bool:
-        return self.source(shard) == INPUT
+        return split.is_input(self.source(shard))
 
     @property
     def languages(self) -> LanguageSettings:
@@ -449,7 +449,11 @@ def _judged(plan: Plan, stage: str, rules: tuple[Rule, ...]) -> StagePlan:
     recipe = plan.recipe
     by = recipe.quality.by if recipe.quality is not None else None
     carried = [name for name in decisions.CARRIED if name != "quality" or recipe.quality is not None]
-    settings = filters.RulesSettings(rules=rules, carry=(*carried, *([by] if by is not None else [])))
+    if "source" in recipe.dedup.keep_by:
+        carried.append("source")
+    if by is not None and by not in carried:
+        carried.append(by)
+    settings = filters.RulesSettings(rules=rules, carry=tuple(carried))
     signals = tuple(
         Each(family.stage, family.dataset, f"{family.stage} {family.dataset}") for family in families(recipe)
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -126,16 +127,35 @@ def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{variant['name']} {variant['n_documents']:,}" for variant in variants)
 
 
+def input_files(recipe: Recipe, cache: Path | None = None) -> list[InputFile]:
+    """The files that are refined, in the order of their documents: those without a name of their source, then the named
+    sources by name, which stands before the names of their files.
+
+    Raises InputError if a file has two sources.
+    """
+    files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source=INPUT, cache=cache)
+    for source, paths in sorted(recipe.input.sources.items()):
+        found = find_inputs(paths, source=source, cache=cache)
+        files += [replace(file, name=f"{source}/{file.name}") for file in found]
+    known: dict[str, str] = {}
+    for file in files:
+        if known.setdefault(file.url, file.source) != file.source:
+            raise InputError(
+                f"{file.url}: is of source {known[file.url]!r} and of source {file.source!r}; name it in one of them"
+            )
+    return files
+
+
 def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
     """The shards of everything that the recipe names: the input first, then validation, then the reference.
 
     Names of files that are no input carry their source in front, so that no two documents have one id.
     """
     cache = folder / "inputs.json"
-    found = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source=INPUT, cache=cache)
+    found = input_files(recipe, cache)
     if not found:
         raise InputError("the recipe's [input] names no file")
-    groups = shards(found)
+    groups = [group for _, files in groupby(found, key=lambda file: file.source) for group in shards(list(files))]
     others: list[tuple[str, tuple[str, ...]]] = []
     if recipe.ablate is not None:
         others += [(f"{VALIDATION}{domain}", paths) for domain, paths in sorted(recipe.ablate.validation.items())]
@@ -153,8 +173,8 @@ def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
     for name, n in names.items():
         if n > 1:
             raise InputError(
-                f"{name}: named by the input, and by the validation or reference as well, so their documents would "
-                "share ids; take those files out of the input"
+                f"{name}: named by the input, and by a named source, the validation or the reference as well, so their "
+                "documents would share ids; take those files out of the input"
             )
     return groups
 

@@ -39,12 +39,31 @@ DATASETS = {
     "contamination": (("decontaminate", "contamination"),),
     "questions": (("report_questions", "question_documents"),),
     "question_files": (("report_questions", "question_files"),),
-    "pairs": (("exact", "pairs"), ("verify", "pairs")),
+    "pairs": (("exact", "pairs"), ("payload_pairs", "pairs"), ("url_pairs", "pairs"), ("verify", "pairs")),
     "split": (("split", "split"),),
     "decisions": (("decide", "decisions"),),
     "corpus": (("write", "corpus"),),
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
+
+DUPLICATE_VIEWS = {
+    "duplicates": """
+        SELECT id, kept_for, kind, goes.source, stays.source AS kept_source, goes.file, stays.file AS kept_file,
+               goes.domain, stays.domain AS kept_domain, goes.url, stays.url AS kept_url
+        FROM decisions JOIN documents goes USING (id) JOIN documents stays ON stays.id = kept_for
+        """,
+    "source_duplicates": """
+        SELECT source, kept_source, kind, count(*) AS n_documents, sum(n_bytes)::BIGINT AS n_bytes
+        FROM duplicates JOIN text USING (id) GROUP BY ALL ORDER BY n_documents DESC, ALL
+        """,
+    "source_pairs": """
+        SELECT least(x.source, y.source) AS source_a, greatest(x.source, y.source) AS source_b, kind,
+               count(*) AS n_pairs, avg(similarity) AS mean_similarity
+        FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b GROUP BY ALL ORDER BY n_pairs DESC, ALL
+        """,
+}
+"""Which source duplicates which. `duplicates` has a row for each document that another stays for, with what makes it a
+copy of that one; `source_duplicates` counts them; `source_pairs` counts edges, whatever was decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,9 @@ class RunFolder:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
+        if {"decisions", "pairs"} <= set(known):
+            for name, sql in DUPLICATE_VIEWS.items():
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
         return connection
 
 

@@ -18,6 +18,8 @@ MAX_DUPLICATES = 10
 MAX_EDITS = 20
 EDIT_CHARACTERS = 60
 """How much of what an edit takes out is shown."""
+KINDS = {"exact": "the same text", "payload": "the same HTML", "url": "the same URL", "near": "a near copy"}
+"""What makes a document a copy, in words."""
 MAX_DOCUMENTS = 10
 """Ledgers that are shown where a URL was captured more often; the others are named by id."""
 
@@ -107,7 +109,7 @@ def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) 
         value = "null" if reason["value"] is None else f"{reason['value']:.6g}"
         yield f"  {reason['rule']:<28} is {value}, keeps {reason['limit']}"
     if decision["kept_for"] is not None:
-        yield f"  duplicate of {decision['kept_for']}, which stays for it"
+        yield f"  duplicate of {decision['kept_for']}, which stays for it: {KINDS[decision['kind']]}"
 
 
 def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
@@ -115,15 +117,20 @@ def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str
         return
     pairs = _rows(
         connection,
-        "SELECT other, similarity, kind, url "
-        "FROM (SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind FROM pairs WHERE a = $1 OR b = $1) "
-        "LEFT JOIN documents ON documents.id = other ORDER BY similarity DESC, other",
+        """
+        SELECT other, max(similarity) AS similarity, string_agg(kind, ', ' ORDER BY kind) AS kinds,
+               any_value(url) AS url
+        FROM (SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind FROM pairs WHERE a = $1 OR b = $1)
+        LEFT JOIN documents ON documents.id = other
+        GROUP BY other ORDER BY similarity DESC NULLS LAST, other
+        """,
         name,
     )
     if pairs:
         yield f"duplicates {len(pairs)} verified"
     for pair in pairs[:MAX_DUPLICATES]:
-        yield f"  {pair['kind']:<6} {pair['similarity']:.3f}  {pair['other']}  {pair['url'] or ''}".rstrip()
+        similarity = "     " if pair["similarity"] is None else f"{pair['similarity']:.3f}"
+        yield f"  {pair['kinds']:<6} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
     if len(pairs) > MAX_DUPLICATES:
         yield f"  and {len(pairs) - MAX_DUPLICATES} more"
 

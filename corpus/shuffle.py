@@ -73,3 +73,16 @@ def n_partitions_of(path: Path) -> int:
     """How many partitions a file's rounds have."""
     with pa.memory_map(str(path)) as source:
         return int(pa.ipc.open_file(source).schema.metadata[_PARTITIONS])
+
+
+def covering_partitions(path: Path, partition: int, n_partitions: int) -> range:
+    """The partitions of a file that hold what is in one of `n_partitions`, where rows lie by the upper bits of a hash.
+
+    Both numbers are powers of two. Where the file has fewer, its one partition holds more than is asked for.
+    """
+    have = n_partitions_of(path)
+    if have < n_partitions:
+        one = partition * have // n_partitions
+        return range(one, one + 1)
+    share = have // n_partitions
+    return range(partition * share, (partition + 1) * share)

@@ -11,18 +11,21 @@ of its bucket and with the nearest on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, NonNegativeInt
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
-from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
-from datassay.corpus.shuffle import n_partitions_of, read_partition, shuffle_file
+from datassay.corpus.errors import StoreError
+from datassay.corpus.shuffle import covering_partitions, read_partition, shuffle_file
 from datassay.corpus.store import Outputs
+from datassay.dedup.stored import StoredShard
+from datassay.dedup.twice import may_come_twice
 
 VERSION = 2
 
@@ -31,60 +34,102 @@ LARGE_BUCKET = 10_000
 
 CANDIDATE = pa.schema([pa.field("pair", pa.uint64(), nullable=False)])  # of document numbers, the first above 32 bits
 WANTED = pa.schema([pa.field("document", pa.uint32(), nullable=False)])
-_MAX_DOCUMENTS = 1 << 32
-_SLOTS_PER_KEY = 16
+MAX_DOCUMENTS = 1 << 32
+"""A pair is two numbers of 32 bits."""
 
 
 class CandidatesSettings(BaseModel, frozen=True, extra="forbid"):
-    """Which partition, and how documents are numbered: those of shard 0 first, by row."""
+    """Which partition, and how documents are numbered: those of shard 0 first, by row, and those of an index last."""
 
     partition: NonNegativeInt
-    n_partitions: NonNegativeInt
+    n_partitions: PositiveInt
     """A power of two."""
     shard_rows: tuple[NonNegativeInt, ...]
-    """Documents of each shard, those of an index last."""
-    n_new: NonNegativeInt
-    """How many shards are not of an index."""
+    """Documents of each shard but those of an index."""
+    old: tuple[StoredShard, ...] = ()
+    """Shards of an index to compare with."""
     among_new: bool = True
     """Whether new documents are compared with each other, too."""
 
-    @property
-    def bounds(self) -> NDArray[np.int64]:
-        """(shards + 1,), the number of each shard's first document."""
-        return np.cumsum([0, *self.shard_rows])
+
+def document_bounds(shard_rows: Sequence[int], old: Sequence[StoredShard] = ()) -> NDArray[np.int64]:
+    """(shards + 1,), the number of each shard's first document; those of an index come last."""
+    return np.cumsum([0, *shard_rows, *(shard.n_rows for shard in old)])
 
 
 def candidates(inputs: Inputs, settings: CandidatesSettings, out: Outputs) -> None:
     """Pair the documents that share a band key.
 
-    Reads one partition of `bands`, one file a shard, in the order of shards, and, of an index, `old_bands`. Writes
-    `candidates`, each pair once a file, shuffled by the shard of a, and `wanted`, the documents b, by theirs. Counts
-    `buckets` (of two documents or more), `large_buckets` and `large_bucket_documents`, `candidates` (a pair found in
-    several partitions counts in each).
+    Reads one partition of `bands`, a file a shard, in the order of shards, and `repeats`, if there: documents that
+    another stands for. Writes `candidates`, each pair once a file, shuffled by the shard of a, and `wanted`, the
+    documents b, by theirs. Counts `buckets` (of two documents or more), `large_buckets` and `large_bucket_documents`,
+    `candidates` (a pair found in several partitions counts in each).
     """
-    bounds = settings.bounds
-    if bounds[-1] >= _MAX_DOCUMENTS:
-        raise ValueError(f"{bounds[-1]:,} documents; pairs are written as two numbers of 32 bits")
-    paths = (*inputs.all("bands"), *inputs.files.get("old_bands", ()))
-    keys, ranks, documents = _read_bands(paths, settings)
-    chosen = np.flatnonzero(_may_be_shared(keys))
-    keys, documents = keys[chosen], documents[chosen]
-    order = np.lexsort((documents, ranks[chosen], keys))
-    keys, documents = keys[order], documents[order]
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: len(keys)])
-    sizes = np.diff(starts, append=len(keys))
-    documents, sizes = documents[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
+    bounds = document_bounds(settings.shard_rows, settings.old)
+    if bounds[-1] > MAX_DOCUMENTS:
+        raise StoreError(f"{bounds[-1]:,} documents: at most {MAX_DOCUMENTS:,} are compared at once; split them")
+    documents, sizes = shared_buckets(inputs, settings)
     out.counts["buckets"] += len(sizes)
     out.counts["large_buckets"] += int((sizes > LARGE_BUCKET).sum())
     out.counts["large_bucket_documents"] += int(sizes[sizes > LARGE_BUCKET].sum())
-    pairs = _distinct_pairs(documents, sizes, n_new=int(bounds[settings.n_new]), among_new=settings.among_new)
+    n_new = int(bounds[len(settings.shard_rows)])
+    pairs = distinct_pairs(documents, sizes, n_new=n_new, among_new=settings.among_new)
     out.counts["candidates"] += len(pairs)
-    n_shards = len(settings.shard_rows)
-    with shuffle_file(out, "candidates", CANDIDATE, n_shards) as file:
+    with shuffle_file(out, "candidates", CANDIDATE, len(bounds) - 1) as file:
         file.write_round([pa.array(pairs)], shards_of(first_of(pairs), bounds))
     wanted = np.unique(second_of(pairs))
-    with shuffle_file(out, "wanted", WANTED, n_shards) as file:
+    with shuffle_file(out, "wanted", WANTED, len(bounds) - 1) as file:
         file.write_round([pa.array(wanted.astype(np.uint32))], shards_of(wanted, bounds))
+
+
+def shared_buckets(inputs: Inputs, settings: CandidatesSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The document numbers of all buckets of two or more, by key, in a bucket by rank; and the buckets' sizes."""
+    bounds = document_bounds(settings.shard_rows, settings.old)
+    keys, ranks, documents = _read_bands(inputs, settings, bounds)
+    chosen = np.flatnonzero(may_come_twice(keys))
+    chosen = chosen[~_is_stood_for(inputs, settings, documents[chosen], bounds)]
+    keys, ranks, documents = keys[chosen], ranks[chosen], documents[chosen]
+    order = np.lexsort((documents, ranks, keys))
+    keys, documents = keys[order], documents[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: len(keys)])
+    sizes = np.diff(starts, append=len(keys))
+    return documents[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
+
+
+def _read_bands(
+    inputs: Inputs, settings: CandidatesSettings, bounds: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]:
+    """(key, rank, document number) of a partition, shard by shard; of files with fewer partitions also of others."""
+    keys, ranks, documents = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    paths = (*inputs.all("bands"), *(shard.bands.path for shard in settings.old))
+    shift = np.uint64(64 - (settings.n_partitions - 1).bit_length())
+    for path, first in zip(paths, bounds.tolist(), strict=False):
+        for part in covering_partitions(path, settings.partition, settings.n_partitions):
+            for batch in read_partition(path, part):
+                if settings.n_partitions > 1:
+                    batch = batch.filter(pa.array(np.asarray(batch["key"]) >> shift == settings.partition))
+                keys.append(np.asarray(batch["key"]))
+                ranks.append(np.asarray(batch["rank"]))
+                documents.append(np.asarray(batch["row"]) + np.int64(first))
+    return np.concatenate(keys), np.concatenate(ranks), np.concatenate(documents)
+
+
+def _is_stood_for(
+    inputs: Inputs, settings: CandidatesSettings, documents: NDArray[np.int64], bounds: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of these documents, in order of their shards, have a text that another stands for."""
+    mask = np.zeros(len(documents), np.bool_)
+    n_new = len(settings.shard_rows)
+    ends = np.searchsorted(shards_of(documents, bounds), np.arange(len(bounds)))
+    for shard, (start, end) in enumerate(pairwise(ends.tolist())):
+        if shard < n_new:
+            batches = [batch for path in inputs.files.get("repeats", ()) for batch in read_partition(path, shard)]
+        else:
+            batches = list(read_partition(settings.old[shard - n_new].repeats.path, 0))
+        if batches and end > start:
+            rows = np.concatenate([np.asarray(batch["row"], np.int64) for batch in batches])
+            mask[start:end] = np.isin(documents[start:end], rows + bounds[shard])
+    return mask
 
 
 def first_of(pairs: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -100,60 +145,7 @@ def shards_of(documents: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArra
     return np.searchsorted(bounds, documents, side="right") - 1
 
 
-def _read_bands(
-    paths: tuple[Path, ...], settings: CandidatesSettings
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]:
-    """(key, rank, document number) of a partition."""
-    keys, ranks, documents = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for path, first in zip(paths, settings.bounds.tolist(), strict=False):
-        for batch in band_batches(path, settings.partition, settings.n_partitions):
-            keys.append(np.asarray(batch["key"]))
-            ranks.append(np.asarray(batch["rank"]))
-            documents.append(np.asarray(batch["row"]) + np.int64(first))
-    return np.concatenate(keys), np.concatenate(ranks), np.concatenate(documents)
-
-
-def band_batches(path: Path, partition: int, n_partitions: int) -> Iterator[pa.RecordBatch]:
-    """The keys of a partition in a file that may have another number of partitions; both are powers of two."""
-    have = n_partitions_of(path)
-    if have >= n_partitions:
-        share = have // n_partitions
-        for part in range(partition * share, (partition + 1) * share):
-            yield from read_partition(path, part)
-        return
-    shift = np.uint64(64 - (n_partitions - 1).bit_length())
-    for batch in read_partition(path, partition * have // n_partitions):
-        yield batch.filter(pa.array(np.asarray(batch["key"]) >> shift == partition))
-
-
-def _may_be_shared(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether a key may come twice: all that do, and a sixteenth of the others.
-
-    Two passes over a table of bits take an eighth of the time of sorting all keys (measured).
-    """
-    n_slots = 1 << max(10, (len(keys) * _SLOTS_PER_KEY - 1).bit_length())
-    may: NDArray[np.bool_] = _meet_in_slots(keys, n_slots)
-    return may
-
-
-@compiled
-def _meet_in_slots(keys: NDArray[np.uint64], n_slots: int) -> NDArray[np.bool_]:
-    seen, twice = np.zeros(n_slots >> 6, np.uint64), np.zeros(n_slots >> 6, np.uint64)
-    last = np.uint64(n_slots - 1)
-    for key in keys:
-        slot = key & last  # the lower bits, since the upper ones say the partition
-        bit = np.uint64(1) << (slot & np.uint64(63))
-        word = np.int64(slot >> np.uint64(6))
-        twice[word] |= seen[word] & bit
-        seen[word] |= bit
-    meet = np.empty(len(keys), np.bool_)
-    for i in range(len(keys)):
-        slot = keys[i] & last
-        meet[i] = twice[np.int64(slot >> np.uint64(6))] >> (slot & np.uint64(63)) & np.uint64(1) != 0
-    return meet
-
-
-def _distinct_pairs(
+def distinct_pairs(
     documents: NDArray[np.int64], sizes: NDArray[np.int64], *, n_new: int, among_new: bool
 ) -> NDArray[np.uint64]:
     """The pairs of buckets that lie one after the other, sorted, each once, the first number the smaller.

@@ -9,6 +9,8 @@ documents that are compared.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +22,8 @@ from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import splitmix64
 from datassay.corpus.shuffle import ShuffleFile, shuffle_file
-from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.store import Outputs
+from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
 from datassay.dedup.shingles import ShingleSets, ShingleUnit, shingles
 from datassay.dedup.texts import FilePart, read_texts
 
@@ -33,6 +36,13 @@ BAND = pa.schema(
         pa.field("row", pa.int32(), nullable=False),  # in its shard
     ]
 )
+DOCUMENT = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("n_chars", pa.int64(), nullable=False),
+    ]
+)
+"""Of every document of a shard, in order."""
 _KEY_SEED = 0x6461746173736179
 """Of the multipliers of band keys; never to be changed, keys are on disk."""
 _ROUND_KEYS = 1 << 20
@@ -40,7 +50,7 @@ _ROUND_KEYS = 1 << 20
 
 
 class SignSettings(BaseModel, frozen=True, extra="forbid"):
-    """What the signatures depend on, and how band keys are spread over partitions."""
+    """What the signatures depend on, and how hashes are spread over partitions."""
 
     bands: PositiveInt
     rows: PositiveInt
@@ -49,9 +59,13 @@ class SignSettings(BaseModel, frozen=True, extra="forbid"):
     shingle_unit: ShingleUnit = "auto"
     seed: int
     n_partitions: PositiveInt
-    """A power of two."""
+    """Of band keys, a power of two."""
+    n_text_partitions: PositiveInt | None = None
+    """Of text hashes, a power of two; without it, texts are not hashed."""
     part: FilePart | None = None
     """What is signed; without it, dataset `clean`."""
+    list_documents: bool = False
+    """Whether ids and lengths are written, too."""
 
     @property
     def n_permutations(self) -> int:
@@ -62,48 +76,39 @@ class SignSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
-    """Shingle and sign the documents of a shard, but for those that are exact repeats and those without words.
+    """Shingle and sign the documents of a shard that have words; in the same pass, hash their texts.
 
-    Reads `clean`, or the part of a file that the settings name, and, where there are any, the rows to leave out,
-    `repeats`. Writes `bands`, shuffled by the upper bits of the key. Counts `signed`, `signed_by_characters`, `repeats`
-    and `no_words`.
+    Reads `clean`, or the part of a file that the settings name. Writes `bands`, shuffled by the upper bits of the key;
+    `texts`, shuffled by hash (see `exact`); `documents`. Counts `documents`, `signed`, `signed_by_characters`,
+    `no_words`.
     """
     parameters = permutations(settings.n_permutations, settings.seed)
     multipliers = band_multipliers(settings.bands, settings.rows)
-    is_repeat = _Rows(inputs)
     first_row = 0
-    with shuffle_file(out, "bands", BAND, settings.n_partitions) as bands:
-        waiting = _Waiting(bands, settings.bands)
+    with ExitStack() as stack:
+        bands = _Waiting(stack.enter_context(shuffle_file(out, "bands", BAND, settings.n_partitions)), settings.bands)
+        texts = documents = None
+        if settings.n_text_partitions is not None:
+            texts = stack.enter_context(shuffle_file(out, "texts", TEXT, settings.n_text_partitions))
+        if settings.list_documents:
+            documents = stack.enter_context(shuffle_file(out, "documents", DOCUMENT, 1))
         for batch in read_texts(inputs, settings.part):
-            repeats = is_repeat.mask(first_row, batch.num_rows)
-            texts = pc.if_else(pa.array(repeats), "", batch["text"]) if repeats.any() else batch["text"]
-            sets = settings.shingles(texts)
+            sets = settings.shingles(batch["text"])
             signed = sets.sizes > 0
             keys = band_keys(sign_sets(sets, parameters), multipliers)
             rows = (first_row + np.flatnonzero(signed)).astype(np.int32)
-            waiting.add(keys[signed], ranks(sets, batch["id"])[signed], rows)
+            bands.add(keys[signed], ranks(sets, batch["id"])[signed], rows)
+            if texts is not None:
+                write_by_hash(texts, hashed_texts(batch, first_row))
+            if documents is not None:
+                n_chars = pc.utf8_length(batch["text"]).cast(pa.int64())
+                documents.write_round([batch["id"], n_chars], np.zeros(batch.num_rows, np.int64))
+            out.counts["documents"] += batch.num_rows
             out.counts["signed"] += int(signed.sum())
             out.counts["signed_by_characters"] += int((signed & sets.by_characters).sum())
-            out.counts["repeats"] += int(repeats.sum())
-            out.counts["no_words"] += int((~signed & ~repeats).sum())
+            out.counts["no_words"] += int((~signed).sum())
             first_row += batch.num_rows
-        waiting.flush()
-
-
-class _Rows:
-    """The rows of a shard that dataset `repeats` lists."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        batches = read_batches(inputs.files.get("repeats", ()), n_rows=1 << 20)
-        rows = [np.zeros(0, np.int32), *(np.asarray(batch["row"]) for batch in batches)]
-        self._rows = np.sort(np.concatenate(rows))
-
-    def mask(self, first_row: int, n_rows: int) -> NDArray[np.bool_]:
-        """(n_rows,), which of these rows are listed."""
-        mask = np.zeros(n_rows, np.bool_)
-        start, end = np.searchsorted(self._rows, [first_row, first_row + n_rows])
-        mask[self._rows[start:end] - first_row] = True
-        return mask
+        bands.flush()
 
 
 class _Waiting:

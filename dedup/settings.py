@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from datassay.dedup.shingles import ShingleUnit
+from datassay.dedup.url_keys import UrlKeys
 
-KeepCriterion = Literal["quality", "length", "date"]
+KeepCriterion = Literal["quality", "length", "date", "source"]
 
 
 class MinHash(BaseModel, frozen=True, extra="forbid"):
@@ -36,11 +37,24 @@ class DedupSettings(BaseModel, frozen=True, extra="forbid"):
 
     exact: bool = True
     """Find documents with the same text; without it, such documents are found by MinHash."""
+    url: UrlKeys | None = None
+    """Documents of the same URL are copies, whatever their texts; a document without one is nobody's copy."""
+    payload: bool = False
+    """Pages of the same bytes of HTML are copies; rows that were text already are nobody's."""
     minhash: MinHash | None = MinHash()
     """Find near duplicates."""
     keep_by: tuple[KeepCriterion, ...] = ("quality", "length", "date")
     """What decides, in this order, which document of a cluster stays: the higher quality score, the longer text, the
-    older date. The smaller id decides last; an unknown value loses."""
+    older date, the source that `source_priority` names first. The smaller id decides last; an unknown value loses."""
+    source_priority: tuple[str, ...] = ()
+    """Names of [input] sources, best first, for "source" in `keep_by`; in a pattern, `*` stands for anything. A source
+    that none of them names loses to all others."""
+
+    @model_validator(mode="after")
+    def _has_an_order_of_sources(self) -> DedupSettings:
+        if ("source" in self.keep_by) != bool(self.source_priority):
+            raise ValueError('keep_by with "source" and source_priority go together: give both or neither')
+        return self
 
 
 PRESETS = {

@@ -15,15 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, field_serializer
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.shuffle import ShuffleFile, read_partition, shuffle_file
 from datassay.corpus.store import Outputs
-from datassay.dedup.candidates import first_of, read_numbers, second_of, shards_of
+from datassay.dedup.candidates import document_bounds, first_of, read_numbers, second_of, shards_of
 from datassay.dedup.exact import PAIR
 from datassay.dedup.shingles import ShingleUnit, shingle_sets
+from datassay.dedup.stored import StoredFile, StoredShard
 from datassay.dedup.texts import FilePart, read_texts
 
 ATTACH_VERSION = 2
@@ -56,6 +57,8 @@ class AttachSettings(BaseModel, frozen=True, extra="forbid"):
     shard: NonNegativeInt
     shard_rows: tuple[NonNegativeInt, ...]
     """As `candidates` has it."""
+    old: tuple[StoredShard, ...] = ()
+    """As `candidates` has it."""
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
     shingle_unit: ShingleUnit = "auto"
@@ -68,14 +71,8 @@ class VerifySettings(BaseModel, frozen=True, extra="forbid"):
 
     shard: NonNegativeInt
     min_jaccard: float = Field(ge=0, le=1)
-    stored: Path | None = None
-    """The sets of a shard of an index."""
-    stored_content: str | None = None
-    """Hash of that file's bytes, by which it counts."""
-
-    @field_serializer("stored")
-    def _leave_out(self, stored: Path | None) -> None:
-        """Where it lies does not matter."""
+    stored: StoredFile | None = None
+    """The sets of a shard of an index, instead of dataset `sets`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +91,13 @@ def attach(inputs: Inputs, settings: AttachSettings, out: Outputs) -> None:
     Reads `candidates` and `wanted`, and the texts of the shard. Writes `halves`, the sets of documents a, shuffled by
     the shard of b, and `sets`, those of documents b. Counts `compared`: distinct candidate pairs.
     """
-    bounds = np.cumsum([0, *settings.shard_rows])
+    bounds = document_bounds(settings.shard_rows, settings.old)
     pairs = read_numbers(inputs.all("candidates"), settings.shard)
     rows_a = first_of(pairs) - bounds[settings.shard]
     wanted = read_numbers(inputs.all("wanted"), settings.shard).astype(np.int64) - bounds[settings.shard]
     out.counts["compared"] += len(pairs)
     with (
-        shuffle_file(out, "halves", HALF, len(settings.shard_rows)) as halves,
+        shuffle_file(out, "halves", HALF, len(bounds) - 1) as halves,
         shuffle_file(out, "sets", SET, 1) as sets,
     ):
         partners = _Partners(rows_a, second_of(pairs), bounds)
@@ -194,7 +191,8 @@ def verify(inputs: Inputs, settings: VerifySettings, out: Outputs) -> None:
     needed += [np.asarray(batch["rows_b"].flatten(), np.int64) for batch in _batches(paths, settings.shard)]
     rows = np.unique(np.concatenate(needed))
     edges = [PAIR.empty_table()]
-    for block in read_sets(settings.stored or inputs.one("sets"), rows):
+    stored = inputs.one("sets") if settings.stored is None else settings.stored.path
+    for block in read_sets(stored, rows):
         for batch in _batches(paths, settings.shard):
             found, n_refused = _edges(batch, block, settings.min_jaccard)
             edges.append(pa.Table.from_batches([found]))

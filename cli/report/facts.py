@@ -22,6 +22,8 @@ SAMPLE_CHARACTERS = 700
 N_CLUSTERS = 8
 N_OVERLAPS = 10
 N_DOMAINS = 15
+N_CROSSINGS = 30
+"""Rows shown of which source duplicates which."""
 N_SIGNALS = 12
 """Histograms: of the signals whose rules drop most."""
 
@@ -118,10 +120,47 @@ class Cluster:
     kept: str
     kept_url: str | None
     other_url: str | None
-    similarity: float
+    similarity: float | None
     kind: str
+    """The kinds of its edges to the other, joined by commas."""
     difference: tuple[tuple[str, str], ...]
     """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """Documents of one group that were dropped for documents of another, or the same."""
+
+    group: str
+    kept_group: str
+    kind: str
+    n_documents: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Edges between the documents of two groups, in either direction."""
+
+    group_a: str
+    group_b: str
+    kind: str
+    n_pairs: int
+    similarity: float | None
+    """Mean; None where it was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Which sources duplicate which; by file or by domain where all documents have one source."""
+
+    by: str
+    """What the groups are: source, file or domain."""
+    duplicates: tuple[DuplicateRow, ...]
+    pairs: tuple[PairRow, ...]
+    n_more: int
+    """Rows of `duplicates` that are not shown."""
+    n_more_pairs: int
 
 
 def connect(run: RunFolder) -> duckdb.DuckDBPyConnection:
@@ -308,10 +347,13 @@ def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
         WITH largest AS (
             SELECT kept_for, count(*) + 1 AS size FROM judged WHERE kept_for IS NOT NULL
             GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
+        joined AS (
+            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, max(similarity) AS similarity,
+                   string_agg(kind, ', ' ORDER BY kind) AS kind
+            FROM largest JOIN pairs ON a = kept_for OR b = kept_for GROUP BY ALL),
         near AS (
-            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, similarity, kind,
-                   row_number() OVER (PARTITION BY kept_for ORDER BY similarity, other) AS place
-            FROM largest JOIN pairs ON a = kept_for OR b = kept_for)
+            SELECT *, row_number() OVER (PARTITION BY kept_for ORDER BY similarity NULLS FIRST, other) AS place
+            FROM joined)
         SELECT size, kept_for, stays.url, goes.url, similarity, kind, stays.text, goes.text
         FROM near JOIN documents stays ON stays.id = kept_for JOIN documents goes ON goes.id = other
         WHERE place = 1 ORDER BY size DESC, kept_for
@@ -321,6 +363,47 @@ def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
         Cluster(size, kept, kept_url, other_url, similarity, kind, word_difference(kept_text, other_text))
         for size, kept, kept_url, other_url, similarity, kind, kept_text, other_text in rows
     ]
+
+
+def crossing(connection: duckdb.DuckDBPyConnection) -> Crossing:
+    """Which sources duplicate which, the most documents first; by file where there is one source, by domain where there
+    is one file."""
+    n = _one(connection, "SELECT count(DISTINCT source), count(DISTINCT file) FROM documents JOIN judged USING (id)")
+    by = "source" if n[0] > 1 else "file" if n[1] > 1 else "domain"
+    dropped = connection.execute(
+        f"""
+        SELECT coalesce({by}, 'none'), coalesce(kept_{by}, 'none'), kind, count(*), sum(n_bytes)::BIGINT
+        FROM duplicates JOIN text USING (id) GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
+        """
+    ).fetchall()
+    joined = connection.execute(
+        f"""
+        WITH ends AS (
+            SELECT coalesce(x.{by}, 'none') AS x, coalesce(y.{by}, 'none') AS y, kind, similarity
+            FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b
+            WHERE a IN (SELECT id FROM judged) AND b IN (SELECT id FROM judged))
+        SELECT least(x, y), greatest(x, y), kind, count(*), avg(similarity)
+        FROM ends GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
+        """
+    ).fetchall()
+    return Crossing(
+        by,
+        tuple(DuplicateRow(*row) for row in dropped[:N_CROSSINGS]),
+        tuple(PairRow(*row) for row in joined[:N_CROSSINGS]),
+        max(0, len(dropped) - N_CROSSINGS),
+        max(0, len(joined) - N_CROSSINGS),
+    )
+
+
+def sources(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, int, int]]:
+    """(source, documents, kept, bytes, bytes kept), the largest first."""
+    return connection.execute(
+        """
+        SELECT source, count(*), count(*) FILTER (keep), sum(n_bytes)::BIGINT,
+               coalesce(sum(n_bytes) FILTER (keep), 0)::BIGINT
+        FROM documents JOIN judged USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1
+        """
+    ).fetchall()
 
 
 def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:

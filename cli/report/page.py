@@ -62,6 +62,8 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
             "funnel": [asdict(row) for row in content["funnel"]],
             "rules": [asdict(row) for row in content["rules"]],
             "records": content["records"],
+            "sources": content["sources"],
+            "crossing": None if content["crossing"] is None else asdict(content["crossing"]),
         },
     )
     return path
@@ -111,6 +113,8 @@ def gather(run: RunFolder) -> dict[str, Any]:
             "Clusters by size", figures.cluster_sizes(sizes), ("documents", "clusters"), sizes
         ),
         "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
+        "crossing": facts.crossing(connection) if "pairs" in run.datasets() else None,
+        "sources": facts.sources(connection),
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],
         "versions": [
             ("Python", platform.python_version()),

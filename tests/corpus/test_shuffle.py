@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from datassay.corpus.errors import StoreError
-from datassay.corpus.shuffle import n_partitions_of, read_partition, shuffle_file
+from datassay.corpus.shuffle import covering_partitions, n_partitions_of, read_partition, shuffle_file
 from datassay.corpus.store import Outputs
 
 SCHEMA = pa.schema([pa.field("number", pa.int64(), nullable=False), pa.field("words", pa.list_(pa.string()))])
@@ -45,6 +45,16 @@ def test_more_partitions_than_16_bits_count(tmp_path: Path) -> None:
     path = write(tmp_path, 70_000, [65_537, 1, 69_999])
     assert read(path, 1) == [[1]]
     assert read(path, 65_537) == [[65_537]]
+
+
+@pytest.mark.parametrize(
+    ("have", "partition", "of", "covering"),
+    [(8, 3, 8, [3]), (8, 1, 2, [4, 5, 6, 7]), (2, 5, 8, [1]), (1, 7, 8, [0]), (4, 0, 1, [0, 1, 2, 3])],
+)
+def test_files_of_other_numbers_of_partitions(
+    tmp_path: Path, have: int, partition: int, of: int, covering: list[int]
+) -> None:
+    assert list(covering_partitions(write(tmp_path, have, [1]), partition, of)) == covering
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

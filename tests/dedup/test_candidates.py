@@ -1,18 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from datassay.corpus.shuffle import shuffle_file
 from datassay.corpus.stage import StageOutput
-from datassay.corpus.store import Outputs
 from datassay.dedup import candidates
-from datassay.dedup.candidates import _may_be_shared, band_batches, bucket_pairs, pairs_with_old
-from datassay.dedup.minhash import BAND
+from datassay.dedup.candidates import bucket_pairs, pairs_with_old
 
 
 @pytest.mark.parametrize(
@@ -55,28 +50,6 @@ def test_new_documents_are_paired_with_old_ones(bucket: str, pairs: list[tuple[i
     is_old = np.array([letter == "o" for letter in bucket.replace(" ", "")])
     a, b = pairs_with_old(sizes, is_old)
     assert sorted(set(zip(a.tolist(), b.tolist(), strict=True))) == pairs
-
-
-def test_keys_that_come_once_are_nearly_all_left_out() -> None:
-    random = np.random.RandomState(0).randint(0, 1 << 63, 50_000).astype(np.uint64)
-    keys = np.concatenate([random, random[:100]])
-    may = _may_be_shared(keys)
-    assert may[:100].all()
-    assert may[50_000:].all()
-    assert may[100:50_000].mean() < 1 / 12
-
-
-@pytest.mark.parametrize("have", [1, 2, 8, 32])
-def test_keys_of_a_partition_are_found_however_many_the_file_has(tmp_path: Path, have: int) -> None:
-    keys = np.arange(0, 1 << 64, 1 << 54, dtype=np.uint64)
-    out = Outputs(tmp_path, 0)
-    with shuffle_file(out, "bands", BAND, have) as file:
-        shift = np.uint64(64 - (have - 1).bit_length())
-        partitions = keys >> shift if have > 1 else np.zeros(len(keys), np.uint64)
-        file.write_round([pa.array(keys), pa.array(keys), pa.array(np.arange(1024, dtype=np.int32))], partitions)
-    path = tmp_path / "bands/part-00000.arrow"
-    found = [np.concatenate([np.asarray(batch["key"]) for batch in band_batches(path, p, 8)]) for p in range(8)]
-    assert [part.tolist() for part in found] == [keys[i * 128 : (i + 1) * 128].tolist() for i in range(8)]
 
 
 def test_large_buckets_are_reported(

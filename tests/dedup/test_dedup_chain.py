@@ -119,7 +119,7 @@ def test_no_near_copy_of_a_held_out_document_stays(run_dedup: RunDedup, held_out
     """Ten pages of one frame, which share every band: far fewer edges than pairs, and all the same none is missed."""
     pages = {f"page{i}": f"{' '.join(prose(1, 300))} {i}" for i in range(10)}
     finished = run_dedup(pages, {"other": " ".join(prose(2))})
-    pairs = [path for name in PAIR_STAGES for path in finished[name].paths("pairs")]
+    pairs = [path for name in PAIR_STAGES if name in finished for path in finished[name].paths("pairs")]
     assert sum(pq.read_metadata(path).num_rows for path in pairs) < 10 * 9 / 2
     is_near = near_validation(pairs, {held_out})
     assert [name for name in [*pages, "other"] if not is_near(name)] == ["other"]

@@ -82,14 +82,21 @@ def bands_of(path: Path, n_partitions: int) -> list[pa.Table]:
     return [pa.Table.from_batches(read_partition(path, partition), BAND) for partition in range(n_partitions)]
 
 
-def test_signed_are_documents_with_words_that_repeat_no_other(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
+def test_signed_are_documents_with_words(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
     text = "one two three four five six"
     finished = run_dedup({"b": text, "empty": "", "a": text, "marks": "?!"}, {})
     (table,) = bands_of(finished["sign"].path("bands", 0), 1)
-    assert table["row"].to_pylist() == [2] * 32  # b repeats a
+    assert table["row"].to_pylist() == [0] * 32 + [2] * 32
     assert len(set(table["key"].to_pylist())) == 32
-    assert len(set(table["rank"].to_pylist())) == 1
-    assert finished["sign"].counts == {"signed": 1, "signed_by_characters": 0, "repeats": 1, "no_words": 2}
+    assert len(set(table["rank"].to_pylist())) == 2
+    assert finished["sign"].counts == {"documents": 4, "signed": 2, "signed_by_characters": 0, "no_words": 2}
+
+
+def test_of_copies_of_a_text_one_is_compared(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
+    text = "one two three four five six"
+    finished = run_dedup({"b": text, "x": "!", "a": text}, {"c": f"{text}."})
+    assert finished["candidates"].counts["buckets"] == 32  # of a and c
+    assert finished["candidates"].counts["candidates"] == 1
 
 
 def test_keys_are_spread_over_partitions_by_their_upper_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
