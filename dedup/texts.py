@@ -6,8 +6,7 @@ a hash of the file's name and the row's number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +22,7 @@ from datassay.corpus.store import read_batches
 PART_BYTES = 64 << 20
 """Stored bytes of the row groups of a part."""
 BATCH_ROWS = 1024
+_COLUMN_ROWS = 16_384
 
 
 class FilePart(BaseModel, frozen=True, extra="forbid"):
@@ -42,6 +42,10 @@ class FilePart(BaseModel, frozen=True, extra="forbid"):
     def _name_file(self, file: InputFile) -> dict[str, object]:
         """By name and content, so that a task's key does not depend on where the file lies."""
         return {"name": file.name, "sha256": file.sha256}
+
+    def ids(self, rows: Iterable[int]) -> list[str]:
+        """The identifiers of these rows of the file."""
+        return [document_id(self.file.name, row) for row in rows]
 
 
 def parquet_parts(file: InputFile, *, text: str = "text", max_bytes: int = PART_BYTES) -> list[FilePart]:
@@ -77,30 +81,40 @@ def parquet_parts(file: InputFile, *, text: str = "text", max_bytes: int = PART_
     return parts
 
 
-def read_texts(inputs: Inputs, part: FilePart | None) -> Iterator[pa.RecordBatch]:
+def read_texts(inputs: Inputs, part: FilePart | None, *, with_ids: bool = True) -> Iterator[pa.RecordBatch]:
     """Batches of `id` (string) and `text` (large string, no nulls) of a shard, at most BATCH_ROWS rows each.
 
-    part: what the shard is; without one, dataset `clean` is read
+    part:     what the shard is; without one, dataset `clean` is read
+    with_ids: False leaves them out, where they are computed and few are needed
     Raises InputError where the file cannot be read or holds bytes that are no UTF-8.
     """
     if part is None:
         yield from read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=BATCH_ROWS)
         return
     row = part.first_row
+    for batch in _part_batches(part, [part.text], BATCH_ROWS):
+        texts = pc.fill_null(batch.column(0).cast(pa.large_string()), "")
+        columns = {"id": pa.array(part.ids(range(row, row + len(texts))), pa.string())} if with_ids else {}
+        yield pa.RecordBatch.from_pydict({**columns, "text": texts})
+        row += len(texts)
+
+
+def read_columns(inputs: Inputs, part: FilePart | None, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of some columns of a shard's documents, as they lie in its file."""
+    if part is None:
+        yield from read_batches(inputs.all("clean"), columns=columns, n_rows=_COLUMN_ROWS)
+    else:
+        yield from _part_batches(part, columns, _COLUMN_ROWS)
+
+
+def _part_batches(part: FilePart, columns: Sequence[str], n_rows: int) -> Iterator[pa.RecordBatch]:
+    row = part.first_row
     try:
         with pq.ParquetFile(part.file.url) as file:
             groups = list(range(part.first_group, part.last_group))
-            for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=[part.text], use_threads=False):
-                texts = batch.column(0)
-                texts.validate(full=True)
-                ids = pa.array([document_id(part.file.name, i) for i in range(row, row + len(texts))], pa.string())
-                texts = pc.fill_null(texts.cast(pa.large_string()), "")
-                yield pa.record_batch([ids, texts], names=["id", "text"])
-                row += len(texts)
+            for batch in file.iter_batches(n_rows, row_groups=groups, columns=list(columns), use_threads=False):
+                batch.validate(full=True)  # strings that are no UTF-8
+                yield batch
+                row += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{part.file.url}: row {row:,} and after: {error}; mend or leave out the file") from error
-
-
-def n_rows_of(paths: Sequence[Path]) -> int:
-    """Rows of some Parquet files, from their footers."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)

@@ -112,7 +112,7 @@ def _needed_sets(inputs: Inputs, settings: AttachSettings, rows: NDArray[np.int6
     if not len(rows):
         return
     first_row = 0
-    for batch in read_texts(inputs, settings.part):
+    for batch in read_texts(inputs, settings.part, with_ids=False):
         here = rows[slice(*np.searchsorted(rows, [first_row, first_row + batch.num_rows]))]
         if len(here):
             chosen = batch.take(pa.array(here - first_row))
@@ -122,7 +122,11 @@ def _needed_sets(inputs: Inputs, settings: AttachSettings, rows: NDArray[np.int6
                 characters=settings.shingle_chars,
                 unit=settings.shingle_unit,
             )
-            yield StoredSets(here, chosen["id"].cast(pa.string()), found.offsets, found.values)
+            if settings.part is None:
+                ids = chosen["id"]
+            else:
+                ids = pa.array(settings.part.ids((here + settings.part.first_row).tolist()), pa.string())
+            yield StoredSets(here, ids, found.offsets, found.values)
         first_row += batch.num_rows
 
 
