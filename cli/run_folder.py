@@ -43,6 +43,8 @@ DATASETS = {
     "split": (("split", "split"),),
     "decisions": (("decide", "decisions"),),
     "corpus": (("write", "corpus"),),
+    "kept": (("keep", "kept"),),
+    "duplicates": (("keep", "duplicates"),),
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
 

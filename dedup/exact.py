@@ -7,6 +7,7 @@ the others are listed as repeats and take no part in the search for near duplica
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from datassay.corpus.shuffle import ShuffleFile, covering_partitions, read_parti
 from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import text_buffers
 from datassay.dedup.stored import StoredShard
-from datassay.dedup.texts import FilePart, read_texts
+from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
 from datassay.dedup.twice import may_come_twice
 
 HASH_TEXTS_VERSION = 2
@@ -66,6 +67,8 @@ class HashTextsSettings(BaseModel, frozen=True, extra="forbid"):
     """A power of two."""
     part: FilePart | None = None
     """What is hashed; without it, dataset `clean`."""
+    list_documents: bool = False
+    """Whether ids and lengths are written, too."""
 
 
 class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
@@ -82,12 +85,18 @@ class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
 
 def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> None:
     """Hash every text of a shard. Reads `clean`, or the part of a file that the settings name; writes `texts`, shuffled
-    by hash. Counts `documents` and `empty`."""
+    by hash, and `documents`. Counts `documents` and `empty`."""
     first_row = 0
-    with shuffle_file(out, "texts", TEXT, settings.n_partitions) as file:
+    with ExitStack() as stack:
+        texts = stack.enter_context(shuffle_file(out, "texts", TEXT, settings.n_partitions))
+        documents = None
+        if settings.list_documents:
+            documents = stack.enter_context(shuffle_file(out, "documents", LISTED, 1))
         for batch in read_texts(inputs, settings.part):
             hashed = hashed_texts(batch, first_row)
-            write_by_hash(file, hashed)
+            write_by_hash(texts, hashed)
+            if documents is not None:
+                write_listed(documents, batch)
             first_row += batch.num_rows
             out.counts["documents"] += batch.num_rows
             out.counts["empty"] += batch.num_rows - hashed.num_rows

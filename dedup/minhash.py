@@ -13,7 +13,6 @@ from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
@@ -25,7 +24,7 @@ from datassay.corpus.shuffle import ShuffleFile, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
 from datassay.dedup.shingles import ShingleSets, ShingleUnit, shingles
-from datassay.dedup.texts import FilePart, read_texts
+from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
 
 VERSION = 2
 
@@ -36,13 +35,6 @@ BAND = pa.schema(
         pa.field("row", pa.int32(), nullable=False),  # in its shard
     ]
 )
-DOCUMENT = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("n_chars", pa.int64(), nullable=False),
-    ]
-)
-"""Of every document of a shard, in order."""
 _KEY_SEED = 0x6461746173736179
 """Of the multipliers of band keys; never to be changed, keys are on disk."""
 _ROUND_KEYS = 1 << 20
@@ -91,7 +83,7 @@ def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
         if settings.n_text_partitions is not None:
             texts = stack.enter_context(shuffle_file(out, "texts", TEXT, settings.n_text_partitions))
         if settings.list_documents:
-            documents = stack.enter_context(shuffle_file(out, "documents", DOCUMENT, 1))
+            documents = stack.enter_context(shuffle_file(out, "documents", LISTED, 1))
         for batch in read_texts(inputs, settings.part):
             sets = settings.shingles(batch["text"])
             signed = sets.sizes > 0
@@ -101,8 +93,7 @@ def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
             if texts is not None:
                 write_by_hash(texts, hashed_texts(batch, first_row))
             if documents is not None:
-                n_chars = pc.utf8_length(batch["text"]).cast(pa.int64())
-                documents.write_round([batch["id"], n_chars], np.zeros(batch.num_rows, np.int64))
+                write_listed(documents, batch)
             out.counts["documents"] += batch.num_rows
             out.counts["signed"] += int(signed.sum())
             out.counts["signed_by_characters"] += int((signed & sets.by_characters).sum())

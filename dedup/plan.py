@@ -87,7 +87,12 @@ def plan_stage(
     tasks: list[Any]
     match name:
         case "texts":
-            tasks = [exact.HashTextsSettings(n_partitions=n_text, part=search.part(i)) for i in range(len(rows))]
+            tasks = [
+                exact.HashTextsSettings(
+                    n_partitions=n_text, part=search.part(shard), list_documents=search.list_documents
+                )
+                for shard in range(len(rows))
+            ]
             return StagePlan(name, exact.hash_texts, exact.HASH_TEXTS_VERSION, search.links(), tasks)
         case "exact":
             tasks = [

@@ -23,6 +23,8 @@ from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Table
 
 ShingleUnit = Literal["auto", "characters"]
 
+SHINGLING = 2
+"""Version of the hashes: signatures of another cannot be compared."""
 _BLOCK = 32
 """Bytes that are handled at once: constant, so that the compiler turns the loops over them into vector instructions."""
 _ONES = np.uint64(0x0101010101010101)

@@ -31,3 +31,5 @@ class StoredShard(BaseModel, frozen=True, extra="forbid"):
     """As `minhash` has them."""
     sets: StoredFile
     """The shingle sets of all that are signed, as `verify` has them."""
+    documents: StoredFile
+    """What is known of each document, in order, see `index`."""

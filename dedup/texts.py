@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,12 +18,17 @@ from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError
 from datassay.corpus.records import InputFile
 from datassay.corpus.schema import document_id
+from datassay.corpus.shuffle import ShuffleFile
 from datassay.corpus.store import read_batches
 
 PART_BYTES = 64 << 20
 """Stored bytes of the row groups of a part."""
 BATCH_ROWS = 1024
 _COLUMN_ROWS = 16_384
+
+
+LISTED = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("n_chars", pa.int64(), nullable=False)])
+"""Of every document of a shard, in order."""
 
 
 class FilePart(BaseModel, frozen=True, extra="forbid"):
@@ -118,3 +124,9 @@ def _part_batches(part: FilePart, columns: Sequence[str], n_rows: int) -> Iterat
                 row += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{part.file.url}: row {row:,} and after: {error}; mend or leave out the file") from error
+
+
+def write_listed(file: ShuffleFile, batch: pa.RecordBatch) -> None:
+    """Write ids and lengths of a batch of `read_texts` to a file of one partition."""
+    n_chars = pc.utf8_length(batch["text"]).cast(pa.int64())
+    file.write_round([batch["id"], n_chars], np.zeros(batch.num_rows, np.int64))
