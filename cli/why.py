@@ -128,9 +128,11 @@ def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str
     )
     if pairs:
         yield f"duplicates {len(pairs)} verified"
-    for pair in pairs[:MAX_DUPLICATES]:
+    shown = pairs[:MAX_DUPLICATES]
+    width = max([6, *(len(pair["kinds"]) for pair in shown)])
+    for pair in shown:
         similarity = "     " if pair["similarity"] is None else f"{pair['similarity']:.3f}"
-        yield f"  {pair['kinds']:<6} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
+        yield f"  {pair['kinds']:<{width}} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
     if len(pairs) > MAX_DUPLICATES:
         yield f"  and {len(pairs) - MAX_DUPLICATES} more"
 
