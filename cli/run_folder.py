@@ -106,6 +106,14 @@ class RunFolder:
         }
         return {name: paths for name, paths in found.items() if paths}
 
+    @property
+    def names_kinds(self) -> bool:
+        """Whether the decisions say what makes a document a copy: those of older versions do not."""
+        import pyarrow.parquet as pq
+
+        known = self.datasets()
+        return "pairs" in known and "decisions" in known and "kind" in pq.read_schema(known["decisions"][0]).names
+
     def dataset(self, name: str) -> pyarrow.dataset.Dataset:
         """A dataset of `datasets` as an Arrow dataset: nothing is read before it is asked for."""
         import pyarrow.dataset
@@ -129,7 +137,7 @@ class RunFolder:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
-        if {"decisions", "pairs"} <= set(known):
+        if self.names_kinds:
             for name, sql in DUPLICATE_VIEWS.items():
                 connection.execute(f"CREATE VIEW {name} AS {sql}")
         return connection

@@ -109,7 +109,8 @@ def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) 
         value = "null" if reason["value"] is None else f"{reason['value']:.6g}"
         yield f"  {reason['rule']:<28} is {value}, keeps {reason['limit']}"
     if decision["kept_for"] is not None:
-        yield f"  duplicate of {decision['kept_for']}, which stays for it: {KINDS[decision['kind']]}"
+        because = f": {KINDS[decision['kind']]}" if decision.get("kind") else ""  # not in runs of older versions
+        yield f"  duplicate of {decision['kept_for']}, which stays for it{because}"
 
 
 def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
