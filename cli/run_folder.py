@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (
     *("text", "language", "language_limit", "datatrove", "dolma"),
-    *("urls", "bad_words", "decontamination", "edited", "quality"),
+    *("urls", "bad_words", "decontamination", "bloom", "edited", "quality"),
 )
 """Datasets that are columns of the view `signals`, together with the user's own."""
 
@@ -33,6 +33,7 @@ DATASETS = {
     "datatrove": (("datatrove", "datatrove"),),
     "dolma": (("dolma", "dolma"),),
     "edited": (("edit", "edited"),),
+    "bloom": (("bloom", "bloom"),),
     "decontamination": (("decontaminate", "decontamination"),),
     "quality": (("quality", "quality"), ("quality", "combined")),
     "edits": (("edit", "edits"),),
@@ -56,12 +57,13 @@ DUPLICATE_VIEWS = {
         """,
     "source_duplicates": """
         SELECT source, kept_source, kind, count(*) AS n_documents, sum(n_bytes)::BIGINT AS n_bytes
-        FROM duplicates JOIN text USING (id) GROUP BY ALL ORDER BY n_documents DESC, ALL
+        FROM duplicates JOIN text USING (id) GROUP BY ALL ORDER BY n_documents DESC, source, kept_source, kind
         """,
     "source_pairs": """
         SELECT least(x.source, y.source) AS source_a, greatest(x.source, y.source) AS source_b, kind,
                count(*) AS n_pairs, avg(similarity) AS mean_similarity
-        FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b GROUP BY ALL ORDER BY n_pairs DESC, ALL
+        FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b
+        GROUP BY ALL ORDER BY n_pairs DESC, source_a, source_b, kind
         """,
 }
 """Which source duplicates which. `duplicates` has a row for each document that another stays for, with what makes it a
@@ -106,6 +108,14 @@ class RunFolder:
         }
         return {name: paths for name, paths in found.items() if paths}
 
+    @property
+    def names_kinds(self) -> bool:
+        """Whether the decisions say what makes a document a copy: those of older versions do not."""
+        import pyarrow.parquet as pq
+
+        known = self.datasets()
+        return "pairs" in known and "decisions" in known and "kind" in pq.read_schema(known["decisions"][0]).names
+
     def dataset(self, name: str) -> pyarrow.dataset.Dataset:
         """A dataset of `datasets` as an Arrow dataset: nothing is read before it is asked for."""
         import pyarrow.dataset
@@ -129,7 +139,7 @@ class RunFolder:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
-        if {"decisions", "pairs"} <= set(known):
+        if self.names_kinds:
             for name, sql in DUPLICATE_VIEWS.items():
                 connection.execute(f"CREATE VIEW {name} AS {sql}")
         return connection

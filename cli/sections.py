@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator, model_va
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
+from datassay.dedup.bloom import Bloom
 from datassay.dedup.plan import stage_names
 from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
 from datassay.dedup.settings import DedupSettings, MinHash
@@ -378,6 +379,11 @@ class DedupSection(DedupSettings, frozen=True, extra="forbid"):
         """`true` is the defaults, `false` is none."""
         return UrlKeys() if value is True else None if value is False else value
 
+    @field_validator("bloom", mode="before", json_schema_input_type=bool | Bloom | None)
+    @classmethod
+    def _may_be_a_switch_too(cls, value: object) -> object:
+        return Bloom() if value is True else None if value is False else value
+
 
 def _has_a_size(name: str) -> str:
     """The name of a tokenizer, checked where it asks to train one; a path is looked up when it is needed."""
@@ -550,7 +556,7 @@ class Recipe(Section):
             "language": self.language is not None and bool(self.language.keep),
             "rules": bool(self.rules) or any(entry.rules for entry in self.languages.values()),
             "bad_words": self.bad_words is not None,
-            "edits": bool(self.edits) or self.pii is not None or cuts_questions,
+            "edits": bool(self.edits) or self.pii is not None or cuts_questions or self.dedup.bloom is not None,
             "decontaminate": self.decontaminate is not None and self.decontaminate.mode == "drop",
             "quality": self.quality is not None and self.quality.keep is not None,
             "dedup": bool(stage_names(self.dedup)),

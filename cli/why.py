@@ -109,7 +109,8 @@ def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) 
         value = "null" if reason["value"] is None else f"{reason['value']:.6g}"
         yield f"  {reason['rule']:<28} is {value}, keeps {reason['limit']}"
     if decision["kept_for"] is not None:
-        yield f"  duplicate of {decision['kept_for']}, which stays for it: {KINDS[decision['kind']]}"
+        because = f": {KINDS[decision['kind']]}" if decision.get("kind") else ""  # not in runs of older versions
+        yield f"  duplicate of {decision['kept_for']}, which stays for it{because}"
 
 
 def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
@@ -128,9 +129,11 @@ def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str
     )
     if pairs:
         yield f"duplicates {len(pairs)} verified"
-    for pair in pairs[:MAX_DUPLICATES]:
+    shown = pairs[:MAX_DUPLICATES]
+    width = max([6, *(len(pair["kinds"]) for pair in shown)])
+    for pair in shown:
         similarity = "     " if pair["similarity"] is None else f"{pair['similarity']:.3f}"
-        yield f"  {pair['kinds']:<6} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
+        yield f"  {pair['kinds']:<{width}} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
     if len(pairs) > MAX_DUPLICATES:
         yield f"  and {len(pairs) - MAX_DUPLICATES} more"
 

@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import xxhash
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.engine import Inputs
+from datassay.corpus.errors import StoreError
 from datassay.corpus.shuffle import shuffle_file
 from datassay.corpus.store import Outputs, read_batches
 from datassay.dedup.exact import KEY_PAIR, copies, write_by_hash, write_stars
@@ -79,8 +81,14 @@ def hash_urls(inputs: Inputs, settings: UrlSettings, out: Outputs) -> None:
 def hash_payloads(inputs: Inputs, settings: PayloadSettings, out: Outputs) -> None:
     """The hash of the payload of every document of a shard. Reads `records`; writes `keys` as `hash_urls` does.
 
-    Counts `documents` and `without_payload`: those that were text already.
+    Counts `documents` and `without_payload`: those that were text already. Raises StoreError if an older version, which
+    took no hashes, wrote the records.
     """
+    for path in inputs.all("records"):
+        if "payload_hash" not in pq.read_schema(path).names:
+            raise StoreError(
+                f"{path}: has no payload_hash, which older versions did not take; `datassay run` extracts anew"
+            )
 
     def hashed() -> Iterator[tuple[pa.RecordBatch, list[bytes | None]]]:
         for batch in read_batches(inputs.all("records"), columns=["id", "payload_hash"], n_rows=BATCH_ROWS):

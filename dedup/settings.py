@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
+from datassay.dedup.bloom import Bloom
 from datassay.dedup.shingles import ShingleUnit
 from datassay.dedup.url_keys import UrlKeys
 
@@ -43,6 +44,8 @@ class DedupSettings(BaseModel, frozen=True, extra="forbid"):
     """Pages of the same bytes of HTML are copies; rows that were text already are nobody's."""
     minhash: MinHash | None = MinHash()
     """Find near duplicates."""
+    bloom: Bloom | None = None
+    """Cut paragraphs, and drop documents, of text that came before; as an edit and a rule, not as clusters."""
     keep_by: tuple[KeepCriterion, ...] = ("quality", "length", "date")
     """What decides, in this order, which document of a cluster stays: the higher quality score, the longer text, the
     older date, the source that `source_priority` names first. The smaller id decides last; an unknown value loses."""

@@ -28,7 +28,9 @@ SESSION_PARAMETERS = ("phpsessid", "jsessionid", "aspsessionid*", "asp.net_sessi
 DEFAULT_PORTS = {"http": 80, "https": 443}
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})?")
+_NO_HOST = re.compile(r"[\s\x00-\x20<>\"\\^`{|}%]")
+"""What no name of a host holds."""
 _KEPT = "!$&'()*+,;=:@/?#[]%"
 """Reserved characters, which stay as they are, and the mark of what is escaped already."""
 _PATH_SESSION = re.compile(r";jsessionid=[^/;?#]*", re.IGNORECASE)
@@ -69,7 +71,7 @@ def url_key(url: str, settings: UrlKeys) -> str | None:
         host = _host(parts, settings)
     except ValueError:  # brackets that are no IPv6 address, a port that is no number
         return None
-    if not host:
+    if not host or _NO_HOST.search(host):
         return None
     scheme = "" if settings.ignore_scheme else f"{parts.scheme}:"
     fragment = f"#{_escaped(parts.fragment)}" if parts.fragment[:1] in ("!", "/") else ""
@@ -105,8 +107,8 @@ def _escaped(text: str) -> str:
         return text
 
     def unescaped(found: re.Match[str]) -> str:
-        character = chr(int(found[1], 16))
-        return character if character in UNRESERVED else found[0].upper()
+        character = chr(int(found[1] or "25", 16))  # a % that escapes nothing stands for itself
+        return character if character in UNRESERVED else f"%{ord(character):02X}"
 
     return quote(_ESCAPED.sub(unescaped, text), safe=_KEPT, errors="replace")
 

@@ -113,7 +113,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
             "Clusters by size", figures.cluster_sizes(sizes), ("documents", "clusters"), sizes
         ),
         "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
-        "crossing": facts.crossing(connection) if "pairs" in run.datasets() else None,
+        "crossing": facts.crossing(connection) if run.names_kinds else None,
         "sources": facts.sources(connection),
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],
         "versions": [

@@ -290,9 +290,7 @@ def test_mistakes_are_named(tmp_path: Path, options: dict[str, Any], error: type
 def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> None:
     texts = pa.array([b"good", b"more", b"bad \xff\xfe", b"good"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=2)
-    with pytest.raises(
-        InputError, match=r"a.parquet: row 0 and after: .*UTF8 sequence at string index 2; mend or leave"
-    ):
+    with pytest.raises(InputError, match=r"a.parquet: row 0 and after: .*UTF8 sequence at string index 2"):
         run(tmp_path / "a.parquet", output=tmp_path / "run")
 
 
