@@ -46,6 +46,13 @@ DATASETS = {
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
 
+CLUSTERS = """
+CREATE VIEW clusters AS
+SELECT cluster, count(*) AS n_documents, min(id) FILTER (kept_for IS NULL) AS kept
+FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster
+"""
+"""Of `decisions`: the clusters of duplicates, with the document that stays."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -95,7 +102,8 @@ class RunFolder:
         return pyarrow.dataset.dataset([str(path) for path in known[name]])
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with a view of each dataset that the run has, and of all `signals` side by side."""
+        """A DuckDB connection with a view of each dataset that the run has, of all `signals` side by side, and of the
+        `clusters` that the decisions made."""
         import duckdb
 
         connection = duckdb.connect()
@@ -108,6 +116,8 @@ class RunFolder:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
+        if "decisions" in known:
+            connection.execute(CLUSTERS)
         return connection
 
 
