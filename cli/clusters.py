@@ -138,8 +138,7 @@ def largest(connection: duckdb.DuckDBPyConnection, n: int | None = None) -> list
     """The clusters of the most documents, or all, after `find_clusters`; of equal size by name."""
     limit = "" if n is None else f"LIMIT {n}"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE shown AS "
-        f"SELECT * FROM found_clusters ORDER BY n_documents DESC, cluster {limit}"
+        f"CREATE OR REPLACE TEMP TABLE shown AS SELECT * FROM found_clusters ORDER BY n_documents DESC, cluster {limit}"
     )
     pairs = _grouped(
         connection,
@@ -158,15 +157,15 @@ def largest(connection: duckdb.DuckDBPyConnection, n: int | None = None) -> list
     ).fetchall()
     return [
         Cluster(
-            *row,
-            pairs=tuple(pairs[row[0]]),
-            domains=tuple(domains[row[0]][:N_DOMAINS]),
-            n_domains=len(domains[row[0]]),
-            sources=tuple(sources[row[0]]),
-            n_dropped=n_dropped.get(row[0], 0),
-            dropped=tuple(dropped[row[0]]),
+            *(name, n_documents, kept, url, criterion, because),
+            pairs=tuple(pairs[name]),
+            domains=tuple(domains[name][:N_DOMAINS]),
+            n_domains=len(domains[name]),
+            sources=tuple(sources[name]),
+            n_dropped=n_dropped.get(name, 0),
+            dropped=tuple(dropped[name]),
         )
-        for row in rows
+        for name, n_documents, kept, url, criterion, because in rows
     ]
 
 
@@ -255,8 +254,12 @@ def contrasts(
         """,
     )
     wanted = {c.cluster: [name for (name,) in looked_at[c.cluster]] for c in clusters}
-    texts = read_texts(connection, [*(c.kept for c in clusters), *(name for names in wanted.values() for name in names)])
-    urls = dict(connection.execute("SELECT id, url FROM documents WHERE id IN (SELECT unnest($1))", [list(texts)]).fetchall())
+    texts = read_texts(
+        connection, [*(c.kept for c in clusters), *(name for names in wanted.values() for name in names)]
+    )
+    urls = dict(
+        connection.execute("SELECT id, url FROM documents WHERE id IN (SELECT unnest($1))", [list(texts)]).fetchall()
+    )
     found = {}
     for c in clusters:
         similarity = similarities(texts[c.kept], [texts[name] for name in wanted[c.cluster]], minhash_settings(run))
@@ -273,7 +276,9 @@ def contrasts(
 def read_texts(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str, str]:
     """The texts of these documents; of a Parquet file, DuckDB decompresses only the pages that they are in."""
     wanted = sorted(set(ids))
-    return dict(connection.execute("SELECT id, text FROM documents WHERE id IN (SELECT unnest($1))", [wanted]).fetchall())
+    return dict(
+        connection.execute("SELECT id, text FROM documents WHERE id IN (SELECT unnest($1))", [wanted]).fetchall()
+    )
 
 
 def similarities(text: str, others: Sequence[str], settings: MinHash) -> list[float]:
@@ -308,7 +313,18 @@ def list_clusters(run: RunFolder, *, top: int | None = None, as_csv: bool = Fals
     ).fetchall()[0]
     found = largest(connection, top if as_csv else top or N_SHOWN)
     if as_csv:
-        names = ["cluster", "documents", "stays", "criterion", "because", "pairs", "lowest", "domains", "dropped", "url"]
+        names = [
+            "cluster",
+            "documents",
+            "stays",
+            "criterion",
+            "because",
+            "pairs",
+            "lowest",
+            "domains",
+            "dropped",
+            "url",
+        ]
         return _csv(names, (_csv_row(c) for c in found))
     if not n_all:
         return "No clusters: no two documents that pass everything else are duplicates.\n"
@@ -316,8 +332,10 @@ def list_clusters(run: RunFolder, *, top: int | None = None, as_csv: bool = Fals
         (c.n_documents, c.kept, c.because, pairs_said(c), domains_said(c), c.url) for c in found
     ]
     more = f"and {n_all - len(found):,} more clusters\n" if n_all > len(found) else ""
-    return table(["documents", "stays", "because", "pairs", "domains", "url"], rows) + more + (
-        f"\n{n_all:,} clusters; {n_gone:,} documents go for another that stays.\n"
+    return (
+        table(["documents", "stays", "because", "pairs", "domains", "url"], rows)
+        + more
+        + (f"\n{n_all:,} clusters; {n_gone:,} documents go for another that stays.\n")
     )
 
 
@@ -370,10 +388,12 @@ def show_difference(run: RunFolder, first: str, second: str) -> str:
     texts = read_texts(connection, [a, b])
     (similarity,) = similarities(texts[a], [texts[b]], minhash_settings(run))
     found = difference.word_difference(texts[a], texts[b])
-    marked = difference.as_text(
-        found, gone=typer.style("[-{}-]", fg="red"), new=typer.style("{{+{}+}}", fg="green")
-    )
-    said = [f"Jaccard similarity {similarity:.3f}", f"{found.n_gone:,} words only in the first", f"{found.n_new:,} only in the second"]
+    marked = difference.as_text(found, gone=typer.style("[-{}-]", fg="red"), new=typer.style("{{+{}+}}", fg="green"))
+    said = [
+        f"Jaccard similarity {similarity:.3f}",
+        f"{found.n_gone:,} words only in the first",
+        f"{found.n_new:,} only in the second",
+    ]
     return f"[-{a}-]\n{{+{b}+}}\n{', '.join([*said, *difference.notes(found)])}\n\n{marked}\n"
 
 

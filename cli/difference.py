@@ -11,12 +11,14 @@ from typing import Literal
 
 from datassay.corpus.unicode import UNSPACED_RANGES
 
-N_COMPARED = 1_500
+N_COMPARED = 3_000
 """Words of each text that are compared, from the first that differs on: time grows with their product."""
 N_CONTEXT = 8
 """Words shown of what is alike, on each side of a change."""
 N_RUN = 60
 """Words shown of a stretch that only one text has."""
+N_ISLAND = 2
+"""Words that are alike between two longer changes, and not taken for it."""
 N_CHANGES = 30
 """Changes shown; the rest are counted."""
 
@@ -32,6 +34,15 @@ class Piece:
     text: str
     n_hidden: int = 0
     """Words of the run that are left out after these."""
+
+    @property
+    def words(self) -> str:
+        return self.text.rstrip()
+
+    @property
+    def space(self) -> str:
+        """What follows the words, outside of any mark."""
+        return self.text[len(self.words) :] or " " * (self.n_hidden > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ def word_difference(first: str, second: str) -> Difference:
     if n_after and not n_uncompared:
         runs.append(("same", a[len(a) - n_after :]))
     runs = [(kind, run) for kind, run in runs if run]
+    if n_uncompared:
+        n_uncompared += _drop_cut(runs)
     n_gone, n_new = (sum(len(run) for kind, run in runs if kind == wanted) for wanted in ("gone", "new"))
     shown, n_more = _first_changes(runs)
     pieces = tuple(piece for i, run in enumerate(shown) for piece in _shortened(*run, i == 0, i == len(shown) - 1))
@@ -95,11 +108,8 @@ def as_text(difference: Difference, *, gone: str = "[-{}-]", new: str = "{{+{}+}
 
 
 def _marked(piece: Piece, mark: str) -> str:
-    text = piece.text.rstrip()
-    space = piece.text[len(text) :]
-    if piece.n_hidden:
-        text, space = f"{text} … {hidden(piece)} …".lstrip(), " "
-    return (mark.format(text) if text else "") + space
+    text = f"{piece.words} … {hidden(piece)} …".lstrip() if piece.n_hidden else piece.words
+    return (mark.format(text) if text else "") + piece.space
 
 
 def hidden(piece: Piece) -> str:
@@ -117,13 +127,42 @@ def _n_alike(a: Sequence[str], b: Sequence[str]) -> int:
 
 def _runs(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     """Runs of words in order, each of a kind of `Piece`."""
+    end = 0
+    for a_low, a_high, b_low, b_high in _changes(a, b):
+        yield "same", a[end:a_low]
+        yield "gone", a[a_low:a_high]
+        yield "new", b[b_low:b_high]
+        end = a_high
+    yield "same", a[end:]
+
+
+def _changes(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """What of a became what of b: (a_low, a_high, b_low, b_high), in order. A word or two that are alike between long
+    changes are chance, and part of one longer change."""
     matcher = difflib.SequenceMatcher(None, [x.rstrip() for x in a], [y.rstrip() for y in b], autojunk=False)
-    for kind, a_low, a_high, b_low, b_high in matcher.get_opcodes():
+    found: list[tuple[int, int, int, int]] = []
+    for kind, *change in matcher.get_opcodes():
+        a_low, a_high, b_low, b_high = change
         if kind == "equal":
-            yield "same", a[a_low:a_high]
-        else:
-            yield "gone", a[a_low:a_high]
-            yield "new", b[b_low:b_high]
+            continue
+        if found and a_low - found[-1][1] <= N_ISLAND and min(_size(found[-1]), _size((*change,))) > N_ISLAND:
+            a_low, _, b_low, _ = found.pop()
+        found.append((a_low, a_high, b_low, b_high))
+    return found
+
+
+def _size(change: tuple[int, ...]) -> int:
+    a_low, a_high, b_low, b_high = change
+    return max(a_high - a_low, b_high - b_low)
+
+
+def _drop_cut(runs: list[tuple[str, Sequence[str]]]) -> int:
+    """Take off the change at the end, which may only be where the comparison was cut; how many words that are."""
+    n_same = sum(kind == "same" for kind, _ in runs)
+    n_dropped = 0
+    while n_same > 1 and runs[-1][0] != "same":
+        n_dropped += len(runs.pop()[1])
+    return n_dropped
 
 
 def _first_changes(runs: Sequence[tuple[str, Sequence[str]]]) -> tuple[Sequence[tuple[str, Sequence[str]]], int]:
@@ -137,14 +176,19 @@ def _first_changes(runs: Sequence[tuple[str, Sequence[str]]]) -> tuple[Sequence[
 def _shortened(kind: str, run: Sequence[str], is_first: bool, is_last: bool) -> Iterator[Piece]:
     if kind != "same":
         shown = run[:N_RUN] if len(run) > N_RUN + N_CONTEXT else run
-        yield Piece("gone" if kind == "gone" else "new", "".join(shown), len(run) - len(shown))
+        yield Piece("gone" if kind == "gone" else "new", _joined(shown), len(run) - len(shown))
         return
     n_head, n_tail = (0 if is_first else N_CONTEXT), (0 if is_last else N_CONTEXT)
     if is_first and is_last:
         n_head = N_CONTEXT
     if len(run) <= n_head + n_tail + N_CONTEXT // 2:
-        yield Piece("same", "".join(run))
+        yield Piece("same", _joined(run))
         return
-    yield Piece("same", "".join(run[:n_head]), len(run) - n_head - n_tail)
+    yield Piece("same", _joined(run[:n_head]), len(run) - n_head - n_tail)
     if n_tail:
-        yield Piece("same", "".join(run[len(run) - n_tail :]))
+        yield Piece("same", _joined(run[len(run) - n_tail :]))
+
+
+def _joined(run: Sequence[str]) -> str:
+    """The words with the white space between them; of several line ends in a row, one."""
+    return re.sub(r"\s*\n\s*", "\n", "".join(run))

@@ -104,7 +104,8 @@ def why(run: RunPath, document: Annotated[str, typer.Argument(help="Id, source i
 def query(
     run: RunPath,
     sql: Annotated[
-        str, typer.Argument(help="A SELECT over documents, signals, decisions, clusters, records, pairs, split, corpus.")
+        str,
+        typer.Argument(help="A SELECT over documents, signals, decisions, clusters, records, pairs, split, corpus."),
     ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
