@@ -67,7 +67,7 @@ class Member:
     url: str | None
     stays: bool
     kind: str | None
-    """Of the verified pair with the one that stays; None for that one, and where others join them."""
+    """Of the verified pair of its text with the one that stays; None for that one, and where others join them."""
     similarity: float | None
     because: str
     """Why the other stays in place of it; empty for the one that stays."""
@@ -92,7 +92,8 @@ class Contrast:
 
 
 def find_clusters(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster: str | None = None) -> None:
-    """Give a connection of the run the tables `members`, `member_pairs` and `found_clusters`, of all clusters or one.
+    """Give a connection of the run tables of all clusters, or of one: `members`, `member_pairs`, `found_clusters`, and
+    `beside`, of the members that go.
 
     Memory grows with the members, not with the texts. Raises StoreError if the run has not come to its decisions.
     """
@@ -122,6 +123,25 @@ def find_clusters(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster
         FROM pairs JOIN members x ON a = x.id SEMI JOIN members y ON b = y.id
         """
     )
+    connection.execute(_BESIDE)
+
+
+_BESIDE = """
+CREATE OR REPLACE TEMP TABLE beside AS
+WITH firsts AS (SELECT b AS id, min(a) AS first FROM member_pairs WHERE kind = 'exact' GROUP BY 1),
+texts AS (SELECT id, cluster, coalesce(first, id) AS text FROM members LEFT JOIN firsts USING (id)),
+stays AS (SELECT texts.cluster, kept, text FROM found_clusters JOIN texts ON id = kept),
+others AS (SELECT texts.*, kept, stays.text AS kept_text FROM texts JOIN stays USING (cluster) WHERE id <> kept),
+ends AS (SELECT a AS x, b AS y, kind, similarity FROM member_pairs UNION ALL
+    SELECT b, a, kind, similarity FROM member_pairs),
+found AS (SELECT id, 'exact' AS kind, 1.0 AS similarity FROM others WHERE text = kept_text UNION ALL
+    SELECT id, kind, similarity FROM others JOIN ends ON x = id AND y = kept UNION ALL
+    SELECT id, kind, similarity FROM others JOIN ends ON x = text AND y = kept_text)
+SELECT id, cluster, kind, similarity FROM others LEFT JOIN found USING (id)
+QUALIFY row_number() OVER (PARTITION BY id ORDER BY similarity DESC NULLS LAST, kind) = 1
+"""
+"""Each member that goes beside the one that stays. Exact copies of a text share its pairs, of which only the first copy
+has any."""
 
 
 def keep_by(run: RunFolder) -> tuple[Any, ...]:
@@ -218,14 +238,10 @@ def members_of(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster: s
     because = dict(zip(others.tolist(), in_words(documents, stays, others, criteria), strict=True))
     rows = connection.execute(
         """
-        WITH beside AS (
-            SELECT CASE WHEN a = $kept THEN b ELSE a END AS id, kind, similarity FROM member_pairs
-            WHERE a = $kept OR b = $kept
-            QUALIFY row_number() OVER (PARTITION BY id ORDER BY similarity DESC NULLS LAST, kind) = 1)
         SELECT id, url, kind, similarity, quality, n_chars, members.date, domain, source
-        FROM members LEFT JOIN beside USING (id) JOIN documents USING (id) WHERE cluster = $cluster ORDER BY id
+        FROM members LEFT JOIN beside USING (id) JOIN documents USING (id) WHERE members.cluster = $1 ORDER BY id
         """,
-        {"kept": kept, "cluster": cluster},
+        [cluster],
     ).fetchall()
     found = [
         Member(name, url, name == kept, kind, similarity, because.get(i, ""), quality, n_chars, date, domain, source)
@@ -260,17 +276,23 @@ def contrasts(
     urls = dict(
         connection.execute("SELECT id, url FROM documents WHERE id IN (SELECT unnest($1))", [list(texts)]).fetchall()
     )
+    pairs = _with_a_pair(connection, urls)
     found = {}
     for c in clusters:
         similarity = similarities(texts[c.kept], [texts[name] for name in wanted[c.cluster]], minhash_settings(run))
         least = int(np.argmin(similarity))
         other = wanted[c.cluster][least]
-        is_pair = connection.execute(
-            "SELECT count(*) FROM member_pairs WHERE a = least($1, $2) AND b = greatest($1, $2)", [c.kept, other]
-        ).fetchall()[0][0]
         changes = difference.word_difference(texts[c.kept], texts[other])
-        found[c.cluster] = Contrast(other, urls[other], similarity[least], is_pair > 0, changes)
+        found[c.cluster] = Contrast(other, urls[other], similarity[least], other in pairs, changes)
     return found
+
+
+def _with_a_pair(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> set[str]:
+    """Those of some members that are a verified pair with the document that stays."""
+    rows = connection.execute(
+        "SELECT id FROM beside WHERE kind IS NOT NULL AND id IN (SELECT unnest($1))", [list(ids)]
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def read_texts(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str, str]:

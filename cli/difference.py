@@ -66,9 +66,9 @@ def word_difference(first: str, second: str) -> Difference:
     n_after = _n_alike(a[n_before:][::-1], b[n_before:][::-1])
     x, y = a[n_before : len(a) - n_after], b[n_before : len(b) - n_after]
     n_uncompared = len(x[N_COMPARED:]) + len(y[N_COMPARED:])
-    runs = [("same", a[:n_before]), *_runs(x[:N_COMPARED], y[:N_COMPARED])]
+    runs = [("same", _common(a[:n_before], b)), *_runs(x[:N_COMPARED], y[:N_COMPARED])]
     if n_after and not n_uncompared:
-        runs.append(("same", a[len(a) - n_after :]))
+        runs.append(("same", _common(a[-n_after:], b[-n_after:])))
     runs = [(kind, run) for kind, run in runs if run]
     if n_uncompared:
         n_uncompared += _drop_cut(runs)
@@ -127,13 +127,18 @@ def _n_alike(a: Sequence[str], b: Sequence[str]) -> int:
 
 def _runs(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     """Runs of words in order, each of a kind of `Piece`."""
-    end = 0
+    a_end = b_end = 0
     for a_low, a_high, b_low, b_high in _changes(a, b):
-        yield "same", a[end:a_low]
+        yield "same", _common(a[a_end:a_low], b[b_end:b_low])
         yield "gone", a[a_low:a_high]
         yield "new", b[b_low:b_high]
-        end = a_high
-    yield "same", a[end:]
+        a_end, b_end = a_high, b_high
+    yield "same", _common(a[a_end:], b[b_end:])
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> list[str]:
+    """Words that both have; where one text ends, with the white space that the other goes on with."""
+    return [x if x[-1].isspace() else y for x, y in zip(a, b, strict=False)]
 
 
 def _changes(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, int, int]]:
@@ -158,9 +163,9 @@ def _size(change: tuple[int, ...]) -> int:
 
 def _drop_cut(runs: list[tuple[str, Sequence[str]]]) -> int:
     """Take off the change at the end, which may only be where the comparison was cut; how many words that are."""
-    n_same = sum(kind == "same" for kind, _ in runs)
+    is_aligned = any(kind == "same" for kind, _ in runs[1:])
     n_dropped = 0
-    while n_same > 1 and runs[-1][0] != "same":
+    while is_aligned and runs[-1][0] != "same":
         n_dropped += len(runs.pop()[1])
     return n_dropped
 

@@ -152,20 +152,8 @@ def _bytes_removed(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _chained(connection: duckdb.DuckDBPyConnection) -> int:
-    """Clusters whose document that stays is a verified pair with fewer members than there are."""
-    return int(
-        _one(
-            connection,
-            """
-            WITH beside AS (
-                SELECT DISTINCT found_clusters.cluster, CASE WHEN a = kept THEN b ELSE a END AS id
-                FROM member_pairs JOIN found_clusters ON a = kept OR b = kept)
-            SELECT count(*) FROM found_clusters
-            LEFT JOIN (SELECT cluster, count(*) AS n FROM beside GROUP BY 1) USING (cluster)
-            WHERE coalesce(n, 0) < n_documents - 1
-            """,
-        )
-    )
+    """Clusters with a member that only others join to the document that stays."""
+    return int(_one(connection, "SELECT count(DISTINCT cluster) FROM beside WHERE kind IS NULL"))
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection) -> list[Kind]:

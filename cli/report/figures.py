@@ -170,7 +170,7 @@ def cluster_sizes(rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
 
     values = [{"size": size, "clusters": n, "removed": removed} for size, n, removed in rows]
     base = alt.Chart(alt.Data(values=values)).encode(
-        y=alt.Y("size:N", sort=[row[0] for row in rows], title="documents in the cluster"),
+        y=alt.Y("size:N", sort=[row[0] for row in rows], title=None),
         x=alt.X("removed:Q", title="documents removed"),
         tooltip=["size:N", "clusters:Q", "removed:Q"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,8 @@ def test_why_of_a_duplicate_names_the_one_that_stays(run: RunFolder) -> None:
     stays = one(run, f"SELECT kept_for FROM decisions WHERE id = '{name}'")
     text = explain(run, name)
     assert f"\n  duplicate of {stays}, which stays for it\n" in text
+    assert re.search(rf"^cluster    \d+ documents; {stays} stays: \w", text, re.M)
+    assert "\n  the other stays for this one: " in text
     assert "\nduplicates " in text
     assert stays in text.split("\nduplicates ")[1]
 
@@ -137,7 +140,8 @@ def test_report_of_a_run_that_has_not_come_far(begun: RunFolder) -> None:
 
 
 def test_query_has_a_view_of_everything(run: RunFolder) -> None:
-    views = ("documents", "records", "signals", "pairs", "split", "decisions", "corpus", "quality", "user_shout_share")
+    views = ("documents", "records", "signals", "pairs", "split", "decisions", "clusters", "corpus", "quality")
+    views += ("user_shout_share",)
     for view in views:
         assert int(one(run, f"SELECT count(*) FROM {view}")) > 0
     n_documents = one(run, "SELECT count(*) FROM documents")
