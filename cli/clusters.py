@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datassay.cli import difference
+from datassay.cli.decisions import CARRIED
 from datassay.cli.query import table
 from datassay.cli.run_folder import RunFolder
 from datassay.corpus.errors import InputError, RecipeError
@@ -100,17 +101,18 @@ def find_clusters(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster
     run.files("decide", "decisions")  # or an error that says that the run has not come so far
     verdicts = run.files("verdicts", "verdicts")
     connection.read_parquet([str(path) for path in verdicts], hive_partitioning=False).create_view("verdicts")
-    quality = "quality" if "quality" in pq.read_schema(verdicts[0]).names else "NULL::DOUBLE AS quality"
+    known = pq.read_schema(verdicts[0]).names
+    columns = ", ".join(name if name in known else f"NULL::DOUBLE AS {name}" for name in CARRIED)  # quality may be none
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE members AS
-        SELECT id, cluster, kept_for, n_chars, date, {quality}
+        SELECT id, cluster, kept_for, {columns}
         FROM (SELECT id, cluster, kept_for FROM decisions WHERE cluster IS NOT NULL AND ($1 IS NULL OR cluster = $1))
         JOIN verdicts USING (id)
         """,
         [cluster],
     )
-    members = _arrow(connection, "SELECT id, cluster, quality, n_chars, date FROM members ORDER BY id")
+    members = _arrow(connection, "SELECT * FROM members ORDER BY id")
     connection.register("reasons", reasons(members, keep_by(run)))
     connection.execute("CREATE OR REPLACE TEMP TABLE found_clusters AS SELECT * FROM reasons")
     connection.unregister("reasons")
@@ -156,9 +158,21 @@ def minhash_settings(run: RunFolder) -> MinHash:
 
 def largest(connection: duckdb.DuckDBPyConnection, n: int | None = None) -> list[Cluster]:
     """The clusters of the most documents, or all, after `find_clusters`; of equal size by name."""
+    return _described(connection, "SELECT * FROM found_clusters ORDER BY n_documents DESC, cluster", n)
+
+
+def least_similar(connection: duckdb.DuckDBPyConnection, n: int) -> list[Cluster]:
+    """The clusters with the least similar pairs, after `find_clusters`, but for those of one text."""
+    lowest = "SELECT cluster, min(similarity) AS lowest FROM member_pairs WHERE similarity < 1 GROUP BY 1"
+    sql = f"SELECT found_clusters.* FROM found_clusters JOIN ({lowest}) USING (cluster) ORDER BY lowest, cluster"
+    return _described(connection, sql, n)
+
+
+def _described(connection: duckdb.DuckDBPyConnection, sql: str, n: int | None) -> list[Cluster]:
+    """The first n of the clusters that a query gives, or all; the table `shown` has them afterwards."""
     limit = "" if n is None else f"LIMIT {n}"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE shown AS SELECT * FROM found_clusters ORDER BY n_documents DESC, cluster {limit}"
+        f"CREATE OR REPLACE TEMP TABLE shown AS SELECT *, row_number() OVER () AS place FROM ({sql} {limit})"
     )
     pairs = _grouped(
         connection,
@@ -172,7 +186,7 @@ def largest(connection: duckdb.DuckDBPyConnection, n: int | None = None) -> list
     rows = connection.execute(
         """
         SELECT cluster, n_documents, kept, url, criterion, because FROM shown JOIN documents ON documents.id = kept
-        ORDER BY n_documents DESC, cluster
+        ORDER BY place
         """
     ).fetchall()
     return [
@@ -227,9 +241,7 @@ def _dropped(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], Map
 
 def members_of(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster: str) -> list[Member]:
     """The members of a cluster, after `find_clusters`: the one that stays, then the most similar to it first."""
-    documents = _arrow(
-        connection, f"SELECT id, quality, n_chars, date FROM members WHERE cluster = {_quoted(cluster)} ORDER BY id"
-    )
+    documents = _arrow(connection, f"SELECT * FROM members WHERE cluster = {_quoted(cluster)} ORDER BY id")
     ids = documents["id"].to_pylist()
     (kept,) = connection.execute("SELECT kept FROM found_clusters WHERE cluster = $1", [cluster]).fetchall()[0]
     others = np.array([i for i, name in enumerate(ids) if name != kept], np.int64)
@@ -253,8 +265,8 @@ def members_of(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster: s
 def contrasts(
     run: RunFolder, connection: duckdb.DuckDBPyConnection, clusters: Sequence[Cluster]
 ) -> dict[str, Contrast]:
-    """Of each of some clusters, after `largest`, the member that is least like the one that stays, of a few looked at:
-    those in the pairs of the lowest similarity. A few texts of each cluster are read, and no others."""
+    """Of each of the clusters that were described last, the member that is least like the one that stays, of a few that
+    are looked at: those in the pairs of the lowest similarity. No other texts are read."""
     looked_at = _grouped(
         connection,
         f"""
@@ -413,7 +425,7 @@ def show_difference(run: RunFolder, first: str, second: str) -> str:
     marked = difference.as_text(found, gone=typer.style("[-{}-]", fg="red"), new=typer.style("{{+{}+}}", fg="green"))
     said = [
         f"Jaccard similarity {similarity:.3f}",
-        f"{found.n_gone:,} words only in the first",
+        f"{found.n_gone:,} word{'s' * (found.n_gone != 1)} only in the first",
         f"{found.n_new:,} only in the second",
     ]
     return f"[-{a}-]\n{{+{b}+}}\n{', '.join([*said, *difference.notes(found)])}\n\n{marked}\n"

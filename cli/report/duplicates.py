@@ -18,8 +18,8 @@ from datassay.dedup.settings import MinHash, s_curve
 if TYPE_CHECKING:
     import duckdb
 
-N_CLUSTERS = 10
-"""Clusters shown: the largest."""
+N_CLUSTERS = 6
+"""Clusters shown: so many of the largest, and of those with the least similar pairs."""
 BIN = 0.01
 """Width of a bar of similarities."""
 CURVE_POINTS = (0.9, 0.8, 0.7)
@@ -74,7 +74,8 @@ class Duplicates:
     similarity: Figure | None
     curve: Figure | None
     settings: MinHash | None
-    largest: list[tuple[Cluster, Contrast]]
+    shown: list[tuple[str, list[tuple[Cluster, Contrast]]]]
+    """(what they are, clusters); a cluster is shown once."""
 
     def numbers(self) -> dict[str, Any]:
         """For machines."""
@@ -96,8 +97,6 @@ def gather(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> Duplicates:
     clusters.find_clusters(run, connection)
     minhash = run.manifest["recipe"]["dedup"]["minhash"]
     settings = None if minhash is None else MinHash.model_validate(minhash)
-    shown = clusters.largest(connection, N_CLUSTERS)
-    contrasts = clusters.contrasts(run, connection, shown)
     sizes = size_classes(_sizes(connection))
     return Duplicates(
         n_clusters=sum(n for _, n, _ in sizes),
@@ -117,8 +116,18 @@ def gather(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> Duplicates:
         similarity=None if settings is None else _similarity(connection, settings.min_jaccard),
         curve=None if settings is None else _curve(settings),
         settings=settings,
-        largest=[(cluster, contrasts[cluster.cluster]) for cluster in shown],
+        shown=_shown(run, connection),
     )
+
+
+def _shown(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[tuple[Cluster, Contrast]]]]:
+    largest = clusters.largest(connection, N_CLUSTERS)
+    contrasts = clusters.contrasts(run, connection, largest)
+    names = {cluster.cluster for cluster in largest}
+    doubtful = [c for c in clusters.least_similar(connection, 2 * N_CLUSTERS) if c.cluster not in names][:N_CLUSTERS]
+    contrasts |= clusters.contrasts(run, connection, doubtful)
+    groups = [("Largest clusters", largest), ("Clusters of the least similar pairs", doubtful)]
+    return [(title, [(c, contrasts[c.cluster]) for c in found]) for title, found in groups if found]
 
 
 def size_classes(sizes: Sequence[tuple[int, int]]) -> list[tuple[str, int, int]]:
@@ -143,12 +152,7 @@ def _sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
 
 
 def _bytes_removed(connection: duckdb.DuckDBPyConnection) -> int:
-    return int(
-        _one(
-            connection,
-            "SELECT coalesce(sum(n_bytes), 0) FROM members JOIN verdicts USING (id) WHERE members.kept_for IS NOT NULL",
-        )
-    )
+    return int(_one(connection, "SELECT coalesce(sum(n_bytes), 0) FROM members WHERE kept_for IS NOT NULL"))
 
 
 def _chained(connection: duckdb.DuckDBPyConnection) -> int:

@@ -13,7 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from datassay.cli import clusters
-from datassay.cli.clusters import asked, cluster_of, contrasts, find_clusters, heading, largest, members_of
+from datassay.cli.clusters import (
+    asked,
+    cluster_of,
+    contrasts,
+    find_clusters,
+    heading,
+    largest,
+    least_similar,
+    members_of,
+)
 from datassay.cli.main import app
 from datassay.cli.query import answer
 from datassay.cli.report import duplicates
@@ -240,7 +249,7 @@ def test_the_difference_of_two_documents(run: RunFolder, names: dict[str, str]) 
     colourless = re.sub(r"\x1b\[\d+m", "", text)
     word = prose(1)[150]
     # a word of 200 replaced touches 5 of 196 shingles: 191 in common, of 201
-    assert f"Jaccard similarity {191 / 201:.3f}, 1 words only in the first, 1 only in the second\n" in colourless
+    assert f"Jaccard similarity {191 / 201:.3f}, 1 word only in the first, 1 only in the second\n" in colourless
     assert f" [-{word}-] {{+x+}} " in colourless
     same = asked(run, member=None, diff=(pair[0], "https://b.example.net/copy"), top=None, as_csv=False)
     assert "Jaccard similarity 1.000, 0 words only in the first, 0 only in the second, word for word the same\n" in same
@@ -304,6 +313,15 @@ def test_the_report_says_the_same(run: RunFolder, tmp_path: Path) -> None:
     assert (numbers["clusters"], numbers["documents"]) == (5, 10)
     assert numbers["criteria"] == {"length": 3, "date": 1, "id": 1}
     assert numbers["sizes"] == {"2": 3, "4": 1, "5–8": 1}
+
+
+def test_the_clusters_of_the_least_similar_pairs(run: RunFolder, names: dict[str, str]) -> None:
+    """Of one text are the three pairs of exact copies but the one that two near copies belong to."""
+    connection = run.connect()
+    find_clusters(run, connection)
+    found = [cluster.kept for cluster in least_similar(connection, 9)]
+    assert found == [names[url] for url in ("c.example.com/4", "a.example.org/longest", "a.example.org/near")]
+    assert [cluster.kept for cluster in least_similar(connection, 2)] == found[:2]
 
 
 def test_pairs_are_counted_by_kind_and_by_whether_they_count(run: RunFolder) -> None:
