@@ -158,21 +158,22 @@ def minhash_settings(run: RunFolder) -> MinHash:
 
 def largest(connection: duckdb.DuckDBPyConnection, n: int | None = None) -> list[Cluster]:
     """The clusters of the most documents, or all, after `find_clusters`; of equal size by name."""
-    return _described(connection, "SELECT * FROM found_clusters ORDER BY n_documents DESC, cluster", n)
+    return _described(connection, "found_clusters", "n_documents DESC, cluster", n)
 
 
 def least_similar(connection: duckdb.DuckDBPyConnection, n: int) -> list[Cluster]:
     """The clusters with the least similar pairs, after `find_clusters`, but for those of one text."""
     lowest = "SELECT cluster, min(similarity) AS lowest FROM member_pairs WHERE similarity < 1 GROUP BY 1"
-    sql = f"SELECT found_clusters.* FROM found_clusters JOIN ({lowest}) USING (cluster) ORDER BY lowest, cluster"
-    return _described(connection, sql, n)
+    return _described(connection, f"found_clusters JOIN ({lowest}) USING (cluster)", "lowest, cluster", n)
 
 
-def _described(connection: duckdb.DuckDBPyConnection, sql: str, n: int | None) -> list[Cluster]:
-    """The first n of the clusters that a query gives, or all; the table `shown` has them afterwards."""
-    limit = "" if n is None else f"LIMIT {n}"
+def _described(connection: duckdb.DuckDBPyConnection, source: str, order: str, n: int | None) -> list[Cluster]:
+    """The first n clusters of a table in some order, or all; the table `shown` has them afterwards."""
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE shown AS SELECT *, row_number() OVER () AS place FROM ({sql} {limit})"
+        f"""
+        CREATE OR REPLACE TEMP TABLE shown AS SELECT *, row_number() OVER (ORDER BY {order}) AS place FROM {source}
+        QUALIFY {n is None} OR place <= {n or 0}
+        """
     )
     pairs = _grouped(
         connection,
@@ -241,7 +242,7 @@ def _dropped(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], Map
 
 def members_of(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster: str) -> list[Member]:
     """The members of a cluster, after `find_clusters`: the one that stays, then the most similar to it first."""
-    documents = _arrow(connection, f"SELECT * FROM members WHERE cluster = {_quoted(cluster)} ORDER BY id")
+    documents = _arrow(connection, "SELECT * FROM members WHERE cluster = $1 ORDER BY id", cluster)
     ids = documents["id"].to_pylist()
     (kept,) = connection.execute("SELECT kept FROM found_clusters WHERE cluster = $1", [cluster]).fetchall()[0]
     others = np.array([i for i, name in enumerate(ids) if name != kept], np.int64)
@@ -266,19 +267,18 @@ def contrasts(
     run: RunFolder, connection: duckdb.DuckDBPyConnection, clusters: Sequence[Cluster]
 ) -> dict[str, Contrast]:
     """Of each of the clusters that were described last, the member that is least like the one that stays, of a few that
-    are looked at: those in the pairs of the lowest similarity. No other texts are read."""
+    are looked at: those that others join to it, and those in the pairs of the lowest similarity. No other texts are
+    read."""
     looked_at = _grouped(
         connection,
         f"""
-        WITH ends AS (
-            SELECT cluster, a AS id, similarity FROM member_pairs SEMI JOIN shown USING (cluster) UNION ALL
-            SELECT cluster, b, similarity FROM member_pairs SEMI JOIN shown USING (cluster)),
-        others AS (
-            SELECT ends.cluster, id, min(similarity) AS lowest FROM ends JOIN shown USING (cluster) WHERE id <> kept
-            GROUP BY 1, 2)
-        SELECT cluster, id FROM others
-        QUALIFY row_number() OVER (PARTITION BY cluster ORDER BY lowest NULLS LAST, id) <= {N_LOOKED_AT}
-        ORDER BY 1, lowest, 2
+        WITH lowest AS (
+            SELECT id, min(similarity) AS lowest FROM (
+                SELECT a AS id, similarity FROM member_pairs UNION ALL SELECT b, similarity FROM member_pairs)
+            GROUP BY 1)
+        SELECT cluster, id FROM beside SEMI JOIN shown USING (cluster) LEFT JOIN lowest USING (id)
+        QUALIFY row_number() OVER (PARTITION BY cluster ORDER BY kind IS NOT NULL, lowest, id) <= {N_LOOKED_AT}
+        ORDER BY 1, 2
         """,
     )
     wanted = {c.cluster: [name for (name,) in looked_at[c.cluster]] for c in clusters}
@@ -486,12 +486,8 @@ def _grouped(connection: duckdb.DuckDBPyConnection, sql: str) -> defaultdict[str
     return found
 
 
-def _arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    return connection.sql(sql).to_arrow_table()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, *values: object) -> pa.Table:
+    return connection.sql(sql, params=values).to_arrow_table()
 
 
 def asked(run: RunFolder, *, member: str | None, diff: tuple[str, str] | None, top: int | None, as_csv: bool) -> str:
