@@ -107,7 +107,8 @@ def why(run: RunPath, document: Annotated[str, typer.Argument(help="Id, source i
 def query(
     run: RunPath,
     sql: Annotated[
-        str, typer.Argument(help="A SELECT over documents, signals, decisions, records, pairs, split, corpus.")
+        str,
+        typer.Argument(help="A SELECT over documents, signals, decisions, clusters, records, pairs, split, corpus."),
     ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
@@ -119,6 +120,28 @@ def query(
     from datassay.cli.run_folder import open_run
 
     typer.echo(answer(open_run(run), sql, as_csv=as_csv), nl=False)
+
+
+@app.command()
+def clusters(
+    run: RunPath,
+    top: Annotated[int | None, typer.Option(help="Show so many clusters, or members; 20 if not given.", min=1)] = None,
+    member: Annotated[
+        str | None, typer.Option(help="The members of the cluster of this document.", metavar="ID|URL")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(help="How two documents differ, in words.", metavar="ID|URL ID|URL")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, of all if there is no --top.")] = False,
+) -> None:
+    """The largest clusters of duplicates: which document stays and why, who its members are, how they differ.
+
+    Example: datassay clusters runs/crawl-en --top 50
+    """
+    from datassay.cli.clusters import asked
+    from datassay.cli.run_folder import open_run
+
+    typer.echo(asked(open_run(run), member=member, diff=diff, top=top, as_csv=as_csv), nl=False)
 
 
 @app.command()

@@ -70,6 +70,14 @@ DUPLICATE_VIEWS = {
 copy of that one; `source_duplicates` counts them; `source_pairs` counts edges, whatever was decided."""
 
 
+CLUSTERS = """
+CREATE VIEW clusters AS
+SELECT cluster, count(*) AS n_documents, min(id) FILTER (kept_for IS NULL) AS kept
+FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster
+"""
+"""Of `decisions`: the clusters of duplicates, with the document that stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """A run folder whose manifest was read."""
@@ -126,7 +134,8 @@ class RunFolder:
         return pyarrow.dataset.dataset([str(path) for path in known[name]])
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with a view of each dataset that the run has, and of all `signals` side by side."""
+        """A DuckDB connection with a view of each dataset that the run has, of all `signals` side by side, and of the
+        `clusters` that the decisions made."""
         import duckdb
 
         connection = duckdb.connect()
@@ -142,6 +151,8 @@ class RunFolder:
         if self.names_kinds:
             for name, sql in DUPLICATE_VIEWS.items():
                 connection.execute(f"CREATE VIEW {name} AS {sql}")
+        if "decisions" in known:
+            connection.execute(CLUSTERS)
         return connection
 
 

@@ -557,7 +557,8 @@ def datasets() -> Iterator[str]:
     assert not missing, f"datasets without a schema here: {missing}"
     yield (
         f"Views of `datassay query` and of the Python door: {', '.join(map(code, DATASETS))}, `user_NAME` for each "
-        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own.\n"
+        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own; views "
+        "only: `clusters` (`cluster`, `n_documents`, `kept`), which `decisions` say.\n"
     )
     yield (
         "Three more views say which source duplicates which. `duplicates`: a row for each document that another stays "

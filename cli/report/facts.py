@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ N_BINS = 40
 N_SAMPLES = 4
 """Documents shown of each reason, and of those that were kept."""
 SAMPLE_CHARACTERS = 700
-N_CLUSTERS = 8
 N_OVERLAPS = 10
 N_DOMAINS = 15
 N_CROSSINGS = 30
@@ -110,21 +108,6 @@ class Sample:
     reason: str
     text: str
     is_cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Duplicates that belong together, and the one that stays."""
-
-    size: int
-    kept: str
-    kept_url: str | None
-    other_url: str | None
-    similarity: float | None
-    kind: str
-    """The kinds of its edges to the other, joined by commas."""
-    difference: tuple[tuple[str, str], ...]
-    """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,11 +292,13 @@ def samples(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -
     groups.append(("duplicate", "kept_for IS NOT NULL", ""))
     found = []
     for title, condition, rule in groups:
-        rows = connection.execute(
-            f"""
-            SELECT id, url, reasons, kept_for, text FROM judged JOIN documents USING (id)
-            WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}
+        chosen = connection.execute(f"SELECT id FROM judged WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}").fetchall()
+        rows = connection.execute(  # by id, so that no other text is read
             """
+            SELECT id, url, reasons, kept_for, text FROM documents JOIN judged USING (id)
+            WHERE documents.id IN (SELECT unnest($1)) ORDER BY id
+            """,
+            [[name for (name,) in chosen]],
         ).fetchall()
         if rows:
             found.append((title, [_sample(row, rule) for row in rows]))
@@ -327,42 +312,6 @@ def _sample(row: tuple[Any, ...], rule: str) -> Sample:
     if kept_for is not None:
         shown.append(f"duplicate of {kept_for}")
     return Sample(name, url, ", ".join(shown), text[:SAMPLE_CHARACTERS], len(text) > SAMPLE_CHARACTERS)
-
-
-def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    """(size, number of clusters of that size)."""
-    return connection.execute(
-        """
-        SELECT size, count(*)
-        FROM (SELECT count(*) AS size FROM judged WHERE cluster IS NOT NULL GROUP BY cluster)
-        WHERE size > 1 GROUP BY 1 ORDER BY 1
-        """
-    ).fetchall()
-
-
-def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
-    """The largest clusters, each with the document that stays and the word difference to its nearest other."""
-    rows = connection.execute(
-        f"""
-        WITH largest AS (
-            SELECT kept_for, count(*) + 1 AS size FROM judged WHERE kept_for IS NOT NULL
-            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
-        joined AS (
-            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, max(similarity) AS similarity,
-                   string_agg(kind, ', ' ORDER BY kind) AS kind
-            FROM largest JOIN pairs ON a = kept_for OR b = kept_for GROUP BY ALL),
-        near AS (
-            SELECT *, row_number() OVER (PARTITION BY kept_for ORDER BY similarity NULLS FIRST, other) AS place
-            FROM joined)
-        SELECT size, kept_for, stays.url, goes.url, similarity, kind, stays.text, goes.text
-        FROM near JOIN documents stays ON stays.id = kept_for JOIN documents goes ON goes.id = other
-        WHERE place = 1 ORDER BY size DESC, kept_for
-        """
-    ).fetchall()
-    return [
-        Cluster(size, kept, kept_url, other_url, similarity, kind, word_difference(kept_text, other_text))
-        for size, kept, kept_url, other_url, similarity, kind, kept_text, other_text in rows
-    ]
 
 
 def crossing(connection: duckdb.DuckDBPyConnection) -> Crossing:
@@ -404,21 +353,6 @@ def sources(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, 
         FROM documents JOIN judged USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1
         """
     ).fetchall()
-
-
-def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:
-    """The first words of two texts against each other, runs of the same kind joined."""
-    a, b = kept.split()[:n_words], other.split()[:n_words]
-    difference = []
-    for kind, a_low, a_high, b_low, b_high in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if kind == "equal":
-            difference.append(("same", " ".join(a[a_low:a_high])))
-        else:
-            if a_high > a_low:
-                difference.append(("gone", " ".join(a[a_low:a_high])))
-            if b_high > b_low:
-                difference.append(("new", " ".join(b[b_low:b_high])))
-    return tuple(difference)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
