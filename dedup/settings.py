@@ -70,14 +70,14 @@ BAND_PARTITION_ROWS = 4 << 20
 
 def n_text_partitions(n_bytes: int) -> int:
     """Partitions for the text hashes of cleaned shards of `n_bytes` in all: a power of two, at least 1."""
-    return _power_of_two(n_bytes, TEXT_PARTITION_BYTES)
+    return power_of_two(n_bytes, TEXT_PARTITION_BYTES)
 
 
 def n_band_partitions(n_documents: int, bands: int) -> int:
     """Partitions for the band keys of this many documents: a power of two, at least 1."""
-    return _power_of_two(n_documents * bands, BAND_PARTITION_ROWS)
+    return power_of_two(n_documents * bands, BAND_PARTITION_ROWS)
 
 
-def _power_of_two(size: int, of_one: int) -> int:
+def power_of_two(size: int, of_one: int) -> int:
     """The smallest power of two of partitions that hold `size`: a corpus that grows seldom changes it."""
     return 1 << max(0, -(-size // of_one) - 1).bit_length()

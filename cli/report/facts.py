@@ -21,6 +21,7 @@ N_SAMPLES = 4
 SAMPLE_CHARACTERS = 700
 N_CLUSTERS = 8
 N_OVERLAPS = 10
+N_REPEATS = 15
 N_DOMAINS = 15
 N_SIGNALS = 12
 """Histograms: of the signals whose rules drop most."""
@@ -55,6 +56,17 @@ class EditRow:
     n_edits: int
     n_chars: int
     """Characters that it takes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRow:
+    """A repeated text, and the documents that are kept and lose it."""
+
+    kind: str
+    n_places: int
+    n_cut: int
+    n_chars: int
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +192,18 @@ def edits(connection: duckdb.DuckDBPyConnection) -> list[EditRow]:
         """
     ).fetchall()
     return [EditRow(rule, n_documents, n_edits, int(n_chars)) for rule, n_documents, n_edits, n_chars in found]
+
+
+def repeats(connection: duckdb.DuckDBPyConnection) -> list[RepeatRow]:
+    """What is cut out of the most documents that are kept, as a line, a paragraph or a substring."""
+    found = connection.execute(
+        f"""
+        SELECT kind, max(n_places), count(*), sum("end" - start), min(excerpt)
+        FROM repeats JOIN judged USING (id) WHERE keep
+        GROUP BY kind, hash ORDER BY 3 DESC, 4 DESC, 5 LIMIT {N_REPEATS}
+        """
+    ).fetchall()
+    return [RepeatRow(kind, n_places, n_cut, int(n_chars), text) for kind, n_places, n_cut, n_chars, text in found]
 
 
 def questions(connection: duckdb.DuckDBPyConnection) -> list[QuestionFile]:
