@@ -7,15 +7,15 @@ Spans begin and end at words, so never within a character. From there they grow 
   and the end of its line;
 - a line of which at most the share `fragment` would stay goes whole; a line of which at most this share would go, and
   fewer characters than `min_tokens`, stays whole (both counted without white space);
-- whole lines go with one of the line breaks around them, so that no more empty lines stand together than before; of two
-  words that become neighbours, one blank or line break stays between.
+- whole lines go with the line breaks on one side, so that no gap stays; of words, lines and paragraphs that become
+  neighbours, one blank, line break or empty line stays between.
 
 Where kinds overlap, a paragraph counts before a line, and a line before a substring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,29 +131,29 @@ def read_cuts(paths: Sequence[Path]) -> pa.Table:
 
 def _united(cuts: pa.Table) -> pa.Table:
     """In order of row, kind and start, with one row for substrings of a document that overlap or touch."""
-    kinds, rows, starts, ends, keys = (cuts[name].to_numpy() for name in CUT.names[:5])
-    order = np.lexsort((ends, starts, kinds, rows))
-    if not len(order):
+    if not len(cuts):
         return cuts
-    kinds, rows, starts, ends, keys = kinds[order], rows[order], starts[order], ends[order], keys[order]
-    # so that each document's spans lie behind those of another, of whatever kind
-    wide = (rows.astype(np.int64) * len(KINDS) + kinds) * (int(ends.max()) + 1)
+    columns = {name: cuts[name].to_numpy() for name in CUT.names}
+    # one number for row, kind and start, so that each document's spans of a kind lie behind those before
+    width = int(columns["end"].max()) + 1
+    wide = (columns["row"].astype(np.int64) * len(KINDS) + columns["kind"]) * width
+    order = np.argsort(wide + columns["start"], kind="stable")
+    wide, (kinds, rows, starts, ends, keys, n_places) = wide[order], (column[order] for column in columns.values())
     reached = np.maximum.accumulate(wide + ends)
-    opens = np.r_[True, (wide[1:] + starts[1:] > reached[:-1]) | (kinds[1:] != SUBSTRING) | (kinds[:-1] != SUBSTRING)]
-    group, first = np.cumsum(opens) - 1, np.flatnonzero(opens)
-    smallest = np.lexsort((keys, group))[first]  # as many rows as a group come before it
+    opens = np.r_[True, (wide[1:] + starts[1:] > reached[:-1]) | (kinds[1:] != SUBSTRING)]
+    first = np.flatnonzero(opens)
+    group = np.cumsum(opens) - 1
+    has_smallest = np.flatnonzero(keys == np.minimum.reduceat(keys, first)[group])
+    smallest = has_smallest[np.searchsorted(group[has_smallest], np.arange(len(first)))]
     united_ends = np.maximum.reduceat(ends, first)
-    n_places = cuts["n_places"].to_numpy()[order][smallest]
-    return pa.table([kinds[first], rows[first], starts[first], united_ends, keys[smallest], n_places], CUT)
+    return pa.table([kinds[first], rows[first], starts[first], united_ends, keys[smallest], n_places[smallest]], CUT)
 
 
 def _write_repeats(batch: pa.RecordBatch, rows: NDArray[np.int64], cuts: pa.Table, shard: ParquetShard) -> None:
     if not len(rows):
         return
     starts, ends = cuts["start"].to_pylist(), cuts["end"].to_pylist()
-    texts = dict.fromkeys(rows.tolist())
-    for row in texts:
-        texts[row] = batch["text"][row].as_py()
+    texts = {row: batch["text"][row].as_py() for row in set(rows.tolist())}
     excerpts = [
         " ".join(texts[row][start : min(end, start + EXCERPT_CHARS)].split())
         for row, start, end in zip(rows.tolist(), starts, ends, strict=True)
@@ -256,13 +256,13 @@ def _cut_spans(
             if kinds[j] == SUBSTRING:
                 start, end = _with_punctuation(flags, codes, n, starts[j], ends[j])
                 marks[start:end] = 1 + SUBSTRING
-        _join(flags, marks, n, WORD)
+        _join(flags, marks, n, True)
         _whole_lines(codes, flags, marks, n, min_tokens, fragment)
         for kind in (LINE, PARAGRAPH):
             for j in range(first, i):
                 if kinds[j] == kind:
                     marks[starts[j] : ends[j]] = 1 + kind
-        _join(flags, marks, n, ~SPACE)
+        _join(flags, marks, n, False)
         _white_space(codes, flags, marks, n)
         start = 0
         for place in range(1, n + 1):
@@ -317,15 +317,15 @@ def _with_punctuation(
 
 
 @compiled(_nrt=False)
-def _join(flags: NDArray[np.uint16], marks: NDArray[np.int8], n: int, separating: int) -> None:
-    """Mark what lies between two marked stretches and holds no character of these kinds, as the first of them is."""
+def _join(flags: NDArray[np.uint16], marks: NDArray[np.int8], n: int, by_words: bool) -> None:
+    """Mark what lies between two marked stretches, as the first of them is, if it holds no word, or nothing at all."""
     end = -1  # of the last marked stretch
     for i in range(n):
         if marks[i]:
             if end >= 0:
                 marks[end:i] = marks[end - 1]
             end = i + 1
-        elif flags[i] & separating or not flags[i] and separating < 0:
+        elif (by_words and flags[i] & WORD) or not (by_words or flags[i] & SPACE):
             end = -1
 
 
@@ -360,38 +360,44 @@ def _white_space(codes: NDArray[np.int32], flags: NDArray[np.uint16], marks: NDA
         start = i
         while i < n and marks[i]:
             i += 1
-        end = i
-        left, right = start, end
+        left, end = start, i
         while left > 0 and flags[left - 1] & SPACE:
             left -= 1
-        while right < n and flags[right] & SPACE:
-            right += 1
-        if left == 0 or right == n:
-            marks[left:start], marks[end:right] = marks[start], marks[end - 1]
-            i = right
-            continue
-        breaks_left = breaks_within = breaks_right = 0
-        for j in range(left, right):
-            if codes[j] == _LINE_FEED:
-                breaks_left += j < start
-                breaks_within += start <= j < end
-                breaks_right += j >= end
-        if breaks_left and breaks_right:
-            n_spare = min(breaks_left, breaks_right)  # to go from the right, that the greater number stays
-            while n_spare:
-                n_spare -= codes[i] == _LINE_FEED
-                marks[i] = marks[end - 1]
-                i += 1
-        elif breaks_left:
-            marks[end:right] = marks[end - 1]
-        elif breaks_right:
-            marks[left:start] = marks[start]
-        elif left < start and end < right:
-            marks[end:right] = marks[end - 1]
-        if breaks_within and not breaks_left and not breaks_right:
-            marks[left:start], marks[end:right] = marks[start], marks[end - 1]
-            j = start
-            while codes[j] != _LINE_FEED:
-                j += 1
-            marks[j] = 0
-        i = max(i, end)
+        while i < n and flags[i] & SPACE:
+            i += 1
+        if left == 0 or i == n:
+            marks[left:start], marks[end:i] = marks[start], marks[end - 1]
+        else:
+            _close_gap(codes, marks, left, start, end, i)
+
+
+@compiled(_nrt=False)
+def _close_gap(codes: NDArray[np.int32], marks: NDArray[np.int8], left: int, start: int, end: int, right: int) -> None:
+    """Mark white space around the marked characters from start to end, or spare line breaks among them.
+
+    White space reaches from left and to right. As many line breaks stay as stood at one side, or two if an empty line
+    is among what goes, or one if a line break is.
+    """
+    n_left = n_right = n_wanted = 0  # line breaks
+    for i in range(left, right):
+        if codes[i] == _LINE_FEED:
+            n_left += i < start
+            n_right += i >= end
+            if start <= i < end:
+                n_wanted = max(n_wanted, 2 if codes[i - 1] == _LINE_FEED and i > start else 1)
+    n_wanted = max(n_wanted, n_left, n_right)
+    if not n_left and n_wanted:
+        marks[left:start] = marks[start]
+    if not n_right and (n_wanted or left < start):
+        marks[end:right] = marks[end - 1]
+    i, n_spare = end, n_left + n_right - n_wanted
+    while n_spare > 0:
+        n_spare -= codes[i] == _LINE_FEED
+        marks[i] = marks[end - 1]
+        i += 1
+    i = start
+    while n_spare < 0:
+        if codes[i] == _LINE_FEED:
+            marks[i] = 0
+            n_spare += 1
+        i += 1

@@ -1,7 +1,7 @@
 """The stages that cut repeated text, all of them after the decision, of which only the last three depend on it.
 
-    clean ─┬► units ► repeated_units ──────────────────────────────► choose_units ───┬► cut_repeats
-           └► anchors ► shared_anchors ► windows ► repeated_windows ► choose_windows ┘
+clean ─┬► units ► repeated_units ──────────────────────────────► choose_units ───┬► cut_repeats
+       └► anchors ► shared_anchors ► windows ► repeated_windows ► choose_windows ┘
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def plan_stage(
     raise ValueError(f"no stage {name!r}, only {', '.join(stage_names(settings))}")
 
 
-def _unit_stage(
-    name: str, settings: RepeatsSettings, finished: Mapping[str, StageOutput], n_shards: int
-) -> StagePlan:
+def _unit_stage(name: str, settings: RepeatsSettings, finished: Mapping[str, StageOutput], n_shards: int) -> StagePlan:
     n_partitions = _text_partitions(finished)
     if name == "units":
         hashing = units.HashUnitsSettings(
@@ -81,8 +79,8 @@ def _substring_stage(
     n_partitions = power_of_two(n_windows, WINDOW_PARTITION_ROWS)
     if name == "windows":
         hashing = substrings.WindowsSettings(min_tokens=min_tokens, n_partitions=n_partitions)
-        links = (CLEAN, Partition("shared_anchors", "shared"))
-        return StagePlan(name, substrings.hash_windows, substrings.WINDOWS_VERSION, links, [hashing] * n_shards)
+        around = (CLEAN, Partition("shared_anchors", "shared"))
+        return StagePlan(name, substrings.hash_windows, substrings.WINDOWS_VERSION, around, [hashing] * n_shards)
     if name == "repeated_windows":
         return _repeated(name, "windows", n_partitions)
     return _choice(name, "repeated_windows", settings, n_partitions)

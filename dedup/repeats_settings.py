@@ -23,7 +23,7 @@ class RepeatedParagraphs(BaseModel, frozen=True, extra="forbid"):
     keep: PositiveInt = 1
     """As for lines."""
     min_chars: NonNegativeInt = 50
-    """As for lines; a line break counts as a blank."""
+    """As for lines; line breaks are not counted."""
 
 
 class RepeatedSubstrings(BaseModel, frozen=True, extra="forbid"):

@@ -31,7 +31,7 @@ from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
-from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import SPACE, TABLES, Tables, decode, lower_of, text_buffers
 from datassay.corpus.words import WORD, mix, read_token
 from datassay.dedup.repeats import with_shards
@@ -102,15 +102,15 @@ def find_anchors(inputs: Inputs, settings: AnchorsSettings, out: Outputs) -> Non
         places.append(anchors.places)
         out.counts["documents"] += len(texts)
         out.counts["words"] += n_words
-    columns = [np.concatenate(column) for column in (keys, rows, places)]
-    out.counts["anchors"] += len(columns[0])
-    order = np.argsort(columns[0], kind="stable")
-    columns = [column[order] for column in columns]
-    bounds = np.searchsorted(partition_of(columns[0], settings.n_partitions), np.arange(settings.n_partitions + 1))
+    key = np.concatenate(keys)
+    out.counts["anchors"] += len(key)
+    order = np.argsort(key, kind="stable")
+    table = pa.table([key[order], np.concatenate(rows)[order], np.concatenate(places)[order]], ANCHOR)
+    bounds = np.searchsorted(partition_of(key[order], settings.n_partitions), np.arange(settings.n_partitions + 1))
     for partition in range(settings.n_partitions):
-        here = slice(bounds[partition], bounds[partition + 1])
+        first, stop = bounds[partition], bounds[partition + 1]
         with out.parquet("anchors", ANCHOR, partition=partition) as shard:
-            for batch in pa.table([column[here] for column in columns], ANCHOR).to_batches(max_chunksize=65_536):
+            for batch in table.slice(first, stop - first).to_batches(max_chunksize=65_536):
                 shard.write(batch)
 
 

@@ -1,21 +1,21 @@
 """Lines and paragraphs as they are compared across documents, by the hash of a normal form.
 
-CCNet (Wenzek et al. 2020, arXiv:1911.00359), section 3.1: lower case, digits as 0, without punctuation and accents. Here
+CCNet (Wenzek et al. 2020, arXiv:1911.00359), section 3.1, compares lower case, with digits as 0, without punctuation
+and accents. Here
 
 - a letter becomes its simple lower case; Latin, Greek and Cyrillic letters lose what NFD takes off them, and combining
   marks U+0300 to U+036F go; vowel signs of other scripts stay, they are spelling and no accent;
 - a character of the categories N* becomes 0, so that dates and counters are alike;
 - characters of the categories P*, and from U+2000 on marks, joiners and variation selectors, go; symbols stay;
-- a run of white space between others is one blank, and so is a line break within a paragraph.
+- a run of white space between others is one blank.
 
 A line ends at a line feed, which is the only line break that `clean` leaves. A paragraph is a run of lines that hold
-more than white space. Positions are characters.
+more than white space, and is compared line by line. Positions are characters.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
@@ -146,18 +146,11 @@ def find_units(texts: pa.Array, min_line_chars: int | None, min_paragraph_chars:
     return Units(*_find_units(*text_buffers(texts), TABLES, PLAIN, *limits))
 
 
-def normal_form(line: str) -> str:
-    """What a line is compared by."""
-    codes = np.array([ord(character) for character in line], np.int32)
-    plain = [int(_plain(TABLES, PLAIN, code)) for code in codes]
-    return " ".join("".join(map(chr, filter(None, plain))).split(" ")).strip(" ")
-
-
 @compiled(_nrt=False)
 def _plain(tables: Tables, plain: NDArray[np.int32], code: int) -> int:
     """What becomes of a character: another one, _BLANK or _DROPPED."""
     if code < _N_PLAIN:
-        return plain[code]  # type: ignore[no-any-return]
+        return plain[code]
     kind = kind_of(tables, code)
     if kind & SPACE:
         return _BLANK
@@ -210,42 +203,50 @@ def _find_units(
     n_found = 0
     for document in range(n_documents):
         n = decode(data, offsets[document], offsets[document + 1], tables, codes, flags)
-        of_lines, of_paragraphs = FNV_START, FNV_START
-        line_chars = paragraph_chars = 0
-        line_start, paragraph_start, paragraph_end = 0, -1, 0
-        line_waits = paragraph_waits = is_blank = True
-        for i in range(n + 1):
-            if i == n or codes[i] == _LINE_FEED:
-                if line_chars >= min_line:
-                    keys[n_found], kinds[n_found] = mix(fnv_step(of_lines, _LINE_FEED)), 0
-                    rows[n_found], starts[n_found], ends[n_found] = document, line_start, i
+        start = paragraph_start = paragraph_end = paragraph_chars = 0
+        paragraph = FNV_START
+        while start <= n:
+            line, line_chars, is_blank, end = _read_line(codes, flags, tables, plain, start, n)
+            if line_chars >= min_line:
+                keys[n_found], kinds[n_found] = mix(line), LINE
+                rows[n_found], starts[n_found], ends[n_found] = document, start, end
+                n_found += 1
+            if not is_blank:
+                paragraph = mix(fnv_step(paragraph, line)) if line_chars else paragraph
+                paragraph_chars += line_chars
+                paragraph_end = end
+            if is_blank or end == n:
+                if paragraph_chars >= min_paragraph:
+                    keys[n_found], kinds[n_found] = paragraph, PARAGRAPH
+                    rows[n_found], starts[n_found], ends[n_found] = document, paragraph_start, paragraph_end
                     n_found += 1
-                if not is_blank:
-                    if paragraph_start < 0:
-                        paragraph_start = line_start
-                    paragraph_end = i
-                if (is_blank or i == n) and paragraph_start >= 0:
-                    if paragraph_chars >= min_paragraph:
-                        keys[n_found], kinds[n_found] = mix(of_paragraphs), 1
-                        rows[n_found], starts[n_found], ends[n_found] = document, paragraph_start, paragraph_end
-                        n_found += 1
-                    of_paragraphs, paragraph_chars, paragraph_start = FNV_START, 0, -1
-                of_lines, line_chars, line_start, is_blank = FNV_START, 0, i + 1, True
-                line_waits = paragraph_waits = True
-                continue
-            code = _plain(tables, plain, codes[i])
-            is_blank &= (flags[i] & SPACE) != 0
-            if code == _BLANK:
-                line_waits = paragraph_waits = True
-            elif code != _DROPPED:
-                if line_waits and line_chars:
-                    of_lines = fnv_step(of_lines, _BLANK)
-                    line_chars += 1
-                if paragraph_waits and paragraph_chars:
-                    of_paragraphs = fnv_step(of_paragraphs, _BLANK)
-                    paragraph_chars += 1
-                line_waits = paragraph_waits = False
-                of_lines, of_paragraphs = fnv_step(of_lines, code), fnv_step(of_paragraphs, code)
-                line_chars += 1
-                paragraph_chars += 1
+                paragraph, paragraph_chars, paragraph_start = FNV_START, 0, end + 1
+            start = end + 1
     return keys[:n_found], kinds[:n_found], rows[:n_found], starts[:n_found], ends[:n_found]
+
+
+@compiled(_nrt=False)
+def _read_line(
+    codes: NDArray[np.int32],
+    flags: NDArray[np.uint16],
+    tables: Tables,
+    plain: NDArray[np.int32],
+    start: int,
+    n: int,
+) -> tuple[np.uint64, int, bool, int]:
+    """Hash and length of the normal form of the line that begins at start; whether it is white space; its end."""
+    value, n_chars, waits, is_blank, i = FNV_START, 0, False, True, start
+    while i < n and codes[i] != _LINE_FEED:
+        code = _plain(tables, plain, codes[i])
+        is_blank &= (flags[i] & SPACE) != 0
+        if code == _BLANK:
+            waits = n_chars > 0
+        elif code != _DROPPED:
+            if waits:
+                value = fnv_step(value, _BLANK)
+                n_chars += 1
+                waits = False
+            value = fnv_step(value, code)
+            n_chars += 1
+        i += 1
+    return value, n_chars, is_blank, i
