@@ -324,8 +324,8 @@ def _dedup(plan: Plan, name: str) -> StagePlan:
 
 
 def _repeats(plan: Plan, name: str) -> StagePlan:
-    given = FOUND_EDITS if "edit" in plan.finished else None
-    return repeats_plan.plan_stage(name, plan.recipe.dedup, plan.finished, given)
+    edits_of = FOUND_EDITS.stage if FOUND_EDITS.stage in plan.finished else None
+    return repeats_plan.plan_stage(name, plan.recipe.dedup, plan.finished, edits_of=edits_of)
 
 
 def _all_edits(recipe: Recipe) -> Each:

@@ -3,7 +3,8 @@
 Two stages over the partitions of a shuffle. The first finds the places of equal keys and knows nothing of decisions, so
 that deciding anew hashes nothing anew. The second, after the decision, chooses: what validation documents hold is cut
 from all others; else the first `keep` places stay, those in documents that are kept before those in documents that are
-not, in the order of the corpus (shard, row, place). So text does not vanish because its first copy lies in a document
+not, in the order of the corpus (shard, row, place). The reference texts of a classifier, and validation that the recipe
+leaves out, have no part in it. So text does not vanish because its first copy lies in a document
 that a rule drops, and a dropped document loses what a kept one has, as a variant with fewer steps needs it.
 """
 
@@ -41,8 +42,9 @@ CUT = pa.schema(
     ]
 )
 
-HELD_OUT, KEPT, OTHER = 0, 1, 2
-"""Ranks of documents: whose text stays first."""
+HELD_OUT, KEPT, OTHER, OUTSIDE = 0, 1, 2, 3
+"""Ranks of documents: whose text stays first; OUTSIDE has no part in it."""
+OUTSIDE_ROLES = ("reference", "refused", "unused")
 
 
 class RepeatedSettings(BaseModel, frozen=True, extra="forbid"):
@@ -94,11 +96,13 @@ def choose_repeats(inputs: Inputs, settings: ChooseSettings, out: Outputs) -> No
     and, of these, `cut kept`: those in documents that are kept. Holds a byte for each document.
     """
     table = pq.ParquetFile(inputs.one("repeats")).read()
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    shards, rows = columns["shard"], columns["row"]
+    shards, rows = table["shard"].to_numpy(), table["row"].to_numpy()
     ranks = document_ranks(inputs.all("decisions"), inputs.all("split"), shards, rows)
+    has_part = ranks != OUTSIDE
+    ranks = ranks[has_part]
+    columns = {name: table[name].to_numpy()[has_part] for name in table.column_names}
     groups = np.cumsum(np.diff(columns["key"], prepend=~columns["key"][:1]) != 0)
-    order = np.argsort(groups * 3 + ranks, kind="stable")
+    order = np.argsort(groups * OUTSIDE + ranks, kind="stable")
     keys, kinds = columns["key"][order], columns["kind"][order]
     places = [columns[name][order] for name in ("shard", "row", "start", "end")]
     starts, n_places = _choose(keys, kinds, ranks[order], *places, np.array(settings.keep, np.int64))
@@ -122,7 +126,7 @@ def choose_repeats(inputs: Inputs, settings: ChooseSettings, out: Outputs) -> No
 def document_ranks(
     decisions: Sequence[Path], splits: Sequence[Path], shards: NDArray[np.int32], rows: NDArray[np.int32]
 ) -> NDArray[np.int8]:
-    """Whether the documents at these shards and rows are HELD_OUT, KEPT or OTHER."""
+    """The ranks of the documents at these shards and rows."""
     ranks = np.full(len(shards), OTHER, np.int8)
     order = np.argsort(shards, kind="stable")
     for shard, (decided, roles) in enumerate(zip(decisions, splits, strict=True)):
@@ -132,6 +136,7 @@ def document_ranks(
             role = pq.read_table(roles, columns=["role"])["role"]
             of_documents = np.where(keep, KEPT, OTHER).astype(np.int8)
             of_documents[pc.equal(role, "validation").to_numpy()] = HELD_OUT
+            of_documents[pc.is_in(role, value_set=pa.array(OUTSIDE_ROLES)).to_numpy()] = OUTSIDE
             ranks[here] = of_documents[rows[here]]
     return ranks
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
+from datassay.corpus.stage import All, Each, Partition, StageOutput, StagePlan
 from datassay.dedup import cut, repeats, substrings, units
 from datassay.dedup.repeats_settings import RepeatsSettings
 from datassay.dedup.settings import power_of_two
@@ -31,17 +31,18 @@ def stage_names(settings: RepeatsSettings) -> tuple[str, ...]:
 
 
 def plan_stage(
-    name: str, settings: RepeatsSettings, finished: Mapping[str, StageOutput], given: Link | None = None
+    name: str, settings: RepeatsSettings, finished: Mapping[str, StageOutput], *, edits_of: str | None = None
 ) -> StagePlan:
     """One of the stages, made concrete once those before it are finished.
 
-    given: the edits that were found before
+    edits_of: the stage whose edits are made as well
     The numbers of partitions follow from the bytes of the documents and the shared anchors, never from the machine.
     """
     n_shards = len(finished["clean"].done)
     if name == CUT_STAGE:
         chosen = [stage for stage in ("choose_units", "choose_windows") if stage in stage_names(settings)]
-        links = (CLEAN, *(Partition(stage, "cuts") for stage in chosen), *((given,) if given is not None else ()))
+        given = (Each(edits_of, "edits", "given"),) if edits_of is not None else ()
+        links = (CLEAN, *(Partition(stage, "cuts") for stage in chosen), *given)
         return StagePlan(name, cut.cut_repeats, cut.VERSION, links, [_cut_settings(settings)] * n_shards)
     if name in UNIT_STAGES:
         return _unit_stage(name, settings, finished, n_shards)

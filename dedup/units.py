@@ -150,13 +150,13 @@ def find_units(texts: pa.Array, min_line_chars: int | None, min_paragraph_chars:
 def _plain(tables: Tables, plain: NDArray[np.int32], code: int) -> int:
     """What becomes of a character: another one, _BLANK or _DROPPED."""
     if code < _N_PLAIN:
-        return plain[code]
+        return int(plain[code])
     kind = kind_of(tables, code)
     if kind & SPACE:
         return _BLANK
     if kind & (PUNCTUATION | MARK):
         return _DROPPED
-    return _ZERO if kind & DIGIT else lower_of(tables, code)  # type: ignore[no-any-return]
+    return _ZERO if kind & DIGIT else lower_of(tables, code)
 
 
 def _plain_table() -> NDArray[np.int32]:

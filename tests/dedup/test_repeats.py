@@ -15,7 +15,7 @@ import pytest
 
 from datassay.corpus.edits import EDIT, edited
 from datassay.corpus.engine import Engine, InlineEngine, Inputs, LocalEngine, Task, run_task
-from datassay.corpus.stage import Each, StageOutput, run_stage
+from datassay.corpus.stage import StageOutput, run_stage
 from datassay.corpus.store import Outputs
 from datassay.dedup import repeats_plan
 from datassay.dedup.repeats_plan import plan_stage, stage_names
@@ -60,21 +60,22 @@ class Corpus:
         *,
         dropped: Sequence[str] = (),
         held_out: Sequence[str] = (),
+        reference: Sequence[str] = (),
         given: Sequence[Rows] = (),
         engine: Engine | None = None,
     ) -> dict[str, str]:
         """Every document after its edits, which are the cuts and those given of each shard."""
         ids = [list(shard) for shard in self.shards]
         self._write("clean", "clean", [[{"id": i, "text": t} for i, t in shard.items()] for shard in self.shards])
-        keep = [[{"id": id, "keep": id not in (*dropped, *held_out)} for id in shard] for shard in ids]
-        roles = [[{"id": id, "role": "validation" if id in held_out else "train"} for id in shard] for shard in ids]
+        keep = [[{"id": id, "keep": id not in (*dropped, *held_out, *reference)} for id in shard] for shard in ids]
+        role = {**dict.fromkeys(held_out, "validation"), **dict.fromkeys(reference, "reference")}
+        roles = [[{"id": id, "role": role.get(id, "train")} for id in shard] for shard in ids]
         self._partition("decide", "decisions", keep)
         self._partition("split", "split", roles)
         if given:
             self._write("edit", "edits", given)
-        link = Each("edit", "edits", "given") if given else None
         for name in stage_names(settings):
-            plan = plan_stage(name, settings, self.finished, link)
+            plan = plan_stage(name, settings, self.finished, edits_of="edit" if given else None)
             self.finished[name] = run_stage(plan, self.finished, self.folder, engine or InlineEngine())
         return self._after()
 
@@ -282,6 +283,14 @@ def test_who_loses_a_repeat(corpus: MakeCorpus, kind: str, choice: dict[str, str
         assert found[:2] == (kind[:-1], 5)
         assert [row["id"] for row in run.rows("repeats")] == list(losers)
         assert all(STRETCH.startswith(row["excerpt"].strip()) for row in run.rows("repeats"))
+
+
+def test_reference_texts_have_no_part(corpus: MakeCorpus) -> None:
+    """They count for nothing, lose nothing, and nothing is cut because they have it."""
+    run = corpus({"r": f"{STRETCH}\n{STRETCH}", "s": STRETCH}, {"a": STRETCH, "b": f"x\n{STRETCH}", "c": "only here"})
+    after = run.cut(RepeatsSettings(lines=RepeatedLines(), min_chars_left=0), reference=["r", "s"])
+    assert after == {"r": f"{STRETCH}\n{STRETCH}", "s": STRETCH, "a": STRETCH, "b": "x", "c": "only here"}
+    assert [(row["id"], row["n_places"]) for row in run.rows("repeats")] == [("b", 2)]
 
 
 def test_lines_are_those_that_a_dictionary_of_lines_leaves(corpus: MakeCorpus) -> None:
