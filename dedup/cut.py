@@ -5,8 +5,8 @@ Spans begin and end at words, so never within a character. From there they grow 
 - a stretch between two cuts that holds no word goes with them;
 - punctuation that the first or last word of a substring carries goes with it, and a list mark or other sign between it
   and the end of its line;
-- a line of which at most the share `fragment` would stay goes whole; a line of which at most this share would go, and
-  fewer characters than `min_tokens`, stays whole (both counted without white space);
+- a line of which at most the share `fragment` would stay, and fewer characters than `min_tokens`, goes whole; one of
+  which so little would go stays whole (white space not counted);
 - whole lines go with the line breaks on one side, so that no gap stays; of words, lines and paragraphs that become
   neighbours, one blank, line break or empty line stays between.
 
@@ -342,9 +342,10 @@ def _whole_lines(
             n_cut += is_char and marks[i] != 0
             n_words_left += marks[i] == 0 and (flags[i] & WORD) != 0
             continue
-        if n_cut and (n_words_left == 0 or n_chars - n_cut <= share * n_chars):
+        most = min(share * n_chars, min_tokens - 1)
+        if n_cut and (n_words_left == 0 or n_chars - n_cut <= most):
             marks[start:i] = 1 + SUBSTRING
-        elif n_cut and n_cut <= share * n_chars and n_cut < min_tokens:
+        elif n_cut and n_cut <= most:
             marks[start:i] = 0
         start, n_chars, n_cut, n_words_left = i + 1, 0, 0, 0
 

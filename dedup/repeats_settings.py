@@ -35,8 +35,8 @@ class RepeatedSubstrings(BaseModel, frozen=True, extra="forbid"):
     """Words of a stretch at least; in scripts without spaces a character is a word. Lee et al. 2022 and RefinedWeb take
     50 tokens of a tokenizer, which are some 40 English words."""
     fragment: float = Field(default=0.1, ge=0, lt=0.5)
-    """A line of which at most this share would stay goes whole; one of which at most this share, and fewer characters
-    than `min_tokens`, would go stays whole. 0 cuts exactly."""
+    """A line of which at most this share, and fewer characters than `min_tokens`, would stay goes whole; one of which
+    so little would go stays whole. 0 cuts exactly."""
 
 
 class RepeatsSettings(BaseModel, frozen=True, extra="forbid"):

@@ -33,7 +33,7 @@ from datassay.cli.signals import OPTIONAL
 from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
-from datassay.dedup import exact
+from datassay.dedup import cut, exact
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
 from datassay.filters import (
@@ -105,7 +105,16 @@ STAGES = {
     "preset_NAME": "the same by the rules of a preset that the ablation tries, a stage for each",
     "decide": "`decisions`: what the recipe keeps, with all reasons; `limits`: what the quality cut-off came to (JSON)",
     "variants": "`kept`: the ids that each variant of the ablation keeps, a task for each",
-    "write": "`corpus`: the refined corpus",
+    "units": "with `dedup.lines` or `dedup.paragraphs`: `units`, the hash and place of each, by partition",
+    "repeated_units": "`repeats`: those that occur twice or more",
+    "choose_units": "`cuts`: which of them go, a partition for each shard",
+    "anchors": "with `dedup.substrings`: `anchors`, hashes of some runs of words, by partition",
+    "shared_anchors": "`shared`: those that occur twice or more, a partition for each shard",
+    "windows": "`units`: every stretch of `min_tokens` words around these",
+    "repeated_windows": "`repeats`: those that occur twice or more",
+    "choose_windows": "`cuts`: which of them go, a partition for each shard",
+    "cut_repeats": "`edits`: those of `edit` and the cuts; `repeats`: what was cut as a repeat",
+    "write": "`corpus`: the refined corpus, without documents of which the edits leave nothing",
     "tokenizer": "`tokenizer`: a tokenizer.json",
     "tokens": "`tokens`: the refined corpus as token ids",
     "validation": "`validation`: the texts to evaluate, a partition for each domain",
@@ -168,6 +177,13 @@ PARQUET = (
     Dataset("questions", decontaminate, "QUESTION_DOCUMENTS"),
     Dataset("question_files", decontaminate, "QUESTION_FILES"),
     Dataset("edits", edits, "EDIT"),
+    Dataset(
+        "repeats",
+        cut,
+        "REPEATED_TEXT",
+        "A row for each place that is cut as a repeat. Of a substring, `hash` and `n_places` are those of the stretch "
+        "of `min_tokens` words in it whose hash is the smallest.",
+    ),
     Dataset("pairs", exact, "PAIR"),
     Dataset("split", split, "SPLIT"),
     Dataset("decisions", decisions, "DECISION"),
@@ -338,8 +354,10 @@ def key_rows(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
             yield key_row(kind, name, prefix)
         else:
             is_optional = kind.model_fields[name].annotation is not inner
-            options = "`false`, a preset's name, or a table of the keys below. " if is_optional else ""
-            yield code(prefix + name), "table", "its defaults", options + field_docs(kind)[name]
+            is_on = kind.model_fields[name].default is not None
+            others = "`false`, a preset's name," if is_on else "`true`, `false`,"
+            options = f"{others} or a table of the keys below. " if is_optional else ""
+            yield code(prefix + name), "table", "its defaults" if is_on else "none", options + field_docs(kind)[name]
             yield from key_rows(inner, f"{prefix}{name}.")
 
 
@@ -517,6 +535,7 @@ def stage_rows() -> list[tuple[str, str]]:
         "decontaminate": {"questions": {"x": "x"}},
         "scores": [{"name": "NAME", "kind": "logistic", "reference": ["x"]}],
         "quality": {"reference": ["x"]},
+        "dedup": {"lines": True, "substrings": True},
         "ablate": {"presets": ["gopher"]},
     }
     combined = {**everything, "quality": {"combine": ["NAME"]}}

@@ -117,11 +117,12 @@ def test_hardly_anything_of_a_line_is_nothing(marked: str, left: str) -> None:
     assert cut_marked(marked) == left
 
 
-@pytest.mark.parametrize(("n", "is_cut"), [(49, False), (50, True)])
-def test_a_small_share_of_a_long_line_may_be_much(n: int, is_cut: bool) -> None:
-    """Less than a tenth of the second line would go: it stays if these are fewer than 50 characters."""
-    begin, rest = "x" * n, "y" * 1000
-    assert cut_marked(f"⟦all of it\n{begin}⟧ {rest}") == (rest if is_cut else f"{begin} {rest}")
+@pytest.mark.parametrize(("n", "is_little"), [(49, True), (50, False)])
+def test_a_small_share_of_a_long_line_may_be_much(n: int, is_little: bool) -> None:
+    """Less than a tenth of the line would go, or stay: that is little if these are fewer than 50 characters."""
+    little, much = "x" * n, "y" * 1000
+    assert cut_marked(f"⟦all of it\n{little}⟧ {much}") == (f"{little} {much}" if is_little else much)
+    assert cut_marked(f"first\n{little} ⟦{much}⟧") == ("first" if is_little else f"first\n{little}")
 
 
 def test_a_paragraph_counts_before_a_line_and_a_line_before_a_substring() -> None:
