@@ -37,6 +37,7 @@ DATASETS = {
     "decontamination": (("decontaminate", "decontamination"),),
     "quality": (("quality", "quality"), ("quality", "combined")),
     "edits": (("edit", "edits"),),
+    "repeats": (("cut_repeats", "repeats"),),
     "contamination": (("decontaminate", "contamination"),),
     "questions": (("report_questions", "question_documents"),),
     "question_files": (("report_questions", "question_files"),),
@@ -107,6 +108,8 @@ class RunFolder:
         """The files of every dataset that the run has, by name; each signal of the user's, and each score, is one."""
         stages = self.manifest["stages"]
         known = dict(DATASETS)
+        if "cut_repeats" in stages:
+            known["edits"] = (("cut_repeats", "edits"),)  # which holds those of `edit` as well
         known.update({name: ((name, "user"),) for name in stages if name.startswith("user_")})
         scores = [name for name in stages if name.startswith("score_")]
         known.update({name: ((name, "quality"), (name, "perplexity")) for name in scores})

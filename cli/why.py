@@ -62,7 +62,8 @@ def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Map
     yield from _duplicates(run, connection, name)
     if run.has("text"):
         yield from _signals(connection, name)
-    edits = _rows(connection, "SELECT * FROM edits WHERE id = $1 ORDER BY start", name) if run.has("edit") else []
+    known = run.datasets()
+    edits = _rows(connection, "SELECT * FROM edits WHERE id = $1 ORDER BY start", name) if "edits" in known else []
     yield from _edits(document["text"], edits)
     yield "text" if not edits else "text before the edits"
     yield _shown(document["text"])

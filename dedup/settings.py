@@ -91,14 +91,14 @@ BAND_PARTITION_ROWS = 2 << 20
 
 def n_text_partitions(n_documents: int) -> int:
     """Partitions for the text hashes of this many documents: a power of two, at least 1."""
-    return _power_of_two(n_documents, TEXT_PARTITION_ROWS)
+    return power_of_two(n_documents, TEXT_PARTITION_ROWS)
 
 
 def n_band_partitions(n_documents: int, bands: int) -> int:
     """Partitions for the band keys of this many documents: a power of two, at least 1."""
-    return _power_of_two(n_documents * bands, BAND_PARTITION_ROWS)
+    return power_of_two(n_documents * bands, BAND_PARTITION_ROWS)
 
 
-def _power_of_two(size: int, of_one: int) -> int:
+def power_of_two(size: int, of_one: int) -> int:
     """The smallest power of two of partitions that hold `size`: a corpus that grows seldom changes it."""
     return 1 << max(0, -(-size // of_one) - 1).bit_length()

@@ -33,7 +33,7 @@ from datassay.cli.signals import OPTIONAL
 from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
-from datassay.dedup import bloom, exact
+from datassay.dedup import bloom, cut, exact
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
 from datassay.filters import (
@@ -111,7 +111,16 @@ STAGES = {
     "preset_NAME": "the same by the rules of a preset that the ablation tries, a stage for each",
     "decide": "`decisions`: what the recipe keeps, with all reasons; `limits`: what the quality cut-off came to (JSON)",
     "variants": "`kept`: the ids that each variant of the ablation keeps, a task for each",
-    "write": "`corpus`: the refined corpus",
+    "units": "with `dedup.lines` or `dedup.paragraphs`: `units`, the hash and place of each, by partition",
+    "repeated_units": "`repeats`: those that occur twice or more",
+    "choose_units": "`cuts`: which of them go, a partition for each shard",
+    "anchors": "with `dedup.substrings`: `anchors`, hashes of some runs of words, by partition",
+    "shared_anchors": "`shared`: those that occur twice or more, a partition for each shard",
+    "windows": "`units`: every stretch of `min_tokens` words around these",
+    "repeated_windows": "`repeats`: those that occur twice or more",
+    "choose_windows": "`cuts`: which of them go, a partition for each shard",
+    "cut_repeats": "`edits`: those of `edit` and the cuts; `repeats`: what was cut as a repeat",
+    "write": "`corpus`: the refined corpus, without documents of which the edits leave nothing",
     "tokenizer": "`tokenizer`: a tokenizer.json",
     "tokens": "`tokens`: the refined corpus as token ids",
     "validation": "`validation`: the texts to evaluate, a partition for each domain",
@@ -175,6 +184,13 @@ PARQUET = (
     Dataset("question_files", decontaminate, "QUESTION_FILES"),
     Dataset("bloom", bloom, "BLOOM"),
     Dataset("edits", edits, "EDIT"),
+    Dataset(
+        "repeats",
+        cut,
+        "REPEATED_TEXT",
+        "A row for each place that is cut as a repeat. Of a substring, `hash` and `n_places` are those of the stretch "
+        "of `min_tokens` words in it whose hash is the smallest.",
+    ),
     Dataset("pairs", exact, "PAIR"),
     Dataset("split", split, "SPLIT"),
     Dataset("decisions", decisions, "DECISION"),
@@ -526,7 +542,7 @@ def stage_rows() -> list[tuple[str, str]]:
         "input": {"paths": ["x"]},
         "language": {"min_score": "auto"},
         "signals": [{"name": "NAME", "join": "x.parquet"}],
-        "dedup": {"url": True, "payload": True, "bloom": True},
+        "dedup": {"url": True, "payload": True, "bloom": True, "lines": True, "substrings": True},
         "measure": list(OPTIONAL),
         "edits": [{"preset": "citations"}],
         "urls": {},

@@ -19,6 +19,7 @@ N_SAMPLES = 4
 """Documents shown of each reason, and of those that were kept."""
 SAMPLE_CHARACTERS = 700
 N_OVERLAPS = 10
+N_REPEATS = 15
 N_DOMAINS = 15
 N_CROSSINGS = 30
 """Rows shown of which source duplicates which."""
@@ -55,6 +56,17 @@ class EditRow:
     n_edits: int
     n_chars: int
     """Characters that it takes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRow:
+    """A repeated text, and the documents that are kept and lose it."""
+
+    kind: str
+    n_places: int
+    n_cut: int
+    n_chars: int
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +214,18 @@ def edits(connection: duckdb.DuckDBPyConnection) -> list[EditRow]:
         """
     ).fetchall()
     return [EditRow(rule, n_documents, n_edits, int(n_chars)) for rule, n_documents, n_edits, n_chars in found]
+
+
+def repeats(connection: duckdb.DuckDBPyConnection) -> list[RepeatRow]:
+    """What is cut out of the most documents that are kept, as a line, a paragraph or a substring."""
+    found = connection.execute(
+        f"""
+        SELECT kind, max(n_places), count(*), sum("end" - start), min(excerpt)
+        FROM repeats JOIN judged USING (id) WHERE keep
+        GROUP BY kind, hash ORDER BY 3 DESC, 4 DESC, 5 LIMIT {N_REPEATS}
+        """
+    ).fetchall()
+    return [RepeatRow(kind, n_places, n_cut, int(n_chars), text) for kind, n_places, n_cut, n_chars, text in found]
 
 
 def questions(connection: duckdb.DuckDBPyConnection) -> list[QuestionFile]:

@@ -97,7 +97,8 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "rules": rules,
         "questions": facts.questions(connection) if run.has("report_questions") else [],
         "overlaps": facts.overlaps(connection) if run.has("report_questions") else [],
-        "edits": facts.edits(connection) if run.has("edit") else [],
+        "edits": facts.edits(connection) if "edits" in run.datasets() else [],
+        "repeats": facts.repeats(connection) if "repeats" in run.datasets() else [],
         "histograms": [_histogram_figure(histogram) for histogram in facts.histograms(connection, rules)],
         "languages": Figure.make(
             "Languages",
