@@ -42,6 +42,7 @@ class SignSettings(BaseModel, frozen=True, extra="forbid"):
     rows: PositiveInt
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
+    by_characters: bool = False
     seed: int
     n_partitions: PositiveInt
     """A power of two."""
@@ -79,7 +80,12 @@ def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
         for first_row, batch in _numbered(inputs):
             is_repeat = np.isin(np.arange(first_row, first_row + batch.num_rows), repeats)
             texts = pc.if_else(pa.array(is_repeat), "", batch["text"])
-            sets = shingle_sets(texts, words=settings.shingle_words, characters=settings.shingle_chars)
+            sets = shingle_sets(
+                texts,
+                words=settings.shingle_words,
+                characters=settings.shingle_chars,
+                by_characters=settings.by_characters,
+            )
             signed = sets.sizes > 0
             signatures = sign_sets(sets, parameters)
             shard.write(_signature_batch(batch["id"], sets, signatures))

@@ -70,6 +70,7 @@ def sign_settings(settings: MinHash, n_partitions: int) -> minhash.SignSettings:
         rows=settings.rows,
         shingle_words=settings.shingle_words,
         shingle_chars=settings.shingle_chars,
+        by_characters=settings.by_characters,
         seed=settings.seed,
         n_partitions=n_partitions,
     )

@@ -23,6 +23,8 @@ class MinHash(BaseModel, frozen=True, extra="forbid"):
     shingle_chars: PositiveInt = 8
     """Characters of a shingle, in documents of a script without spaces. With 1.6 characters to a Chinese word, changing
     a word changes as large a share of these as it does of shingles of five words."""
+    by_characters: bool = False
+    """Shingles of characters in all documents, as NeMo Curator has them."""
     seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of the permutations."""
 

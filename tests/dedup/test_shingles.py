@@ -69,6 +69,15 @@ def test_scripts_without_spaces_shingle_by_characters(text: str) -> None:
     assert sets_of(text) == [hash_shingles(list(text.rstrip("。")), 8)]
 
 
+@pytest.mark.parametrize("text", ["Two words, café.", "我能吞下玻璃而不伤身体。", "a", "", "-"])
+def test_all_documents_can_shingle_by_characters(text: str) -> None:
+    """White space, punctuation and case do not count, as they do not in words."""
+    sets = shingle_sets(pa.array([text], pa.large_string()), words=5, characters=6, by_characters=True)
+    letters = [character for character in text.lower() if character.isalnum()]
+    assert set(sets.values.tolist()) == hash_shingles(letters, 6)
+    assert sets.by_characters.all()
+
+
 @pytest.mark.parametrize(
     ("text", "by_characters"),
     [
