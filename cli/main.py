@@ -13,7 +13,7 @@ from datassay.corpus.errors import DatassayError
 app = typer.Typer(
     name="datassay",
     help="Refine a pretraining corpus, and measure what each step of refining is worth in loss.",
-    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 4 partial, 5 locked, "
+    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 3 gate failed, 4 partial, 5 locked, "
     "6 input or disk at fault, 130 and 143 interrupted (the same command continues).",
     no_args_is_help=True,
     add_completion=False,
@@ -203,6 +203,34 @@ def audit(
     typer.echo(text, nl=False)
 
 
+MinHashName = Annotated[
+    str | None,
+    typer.Option(help="A preset, BANDSxROWS or BANDSxROWS@LIMIT; the run's own, or the default.", metavar="MINHASH"),
+]
+
+
+@app.command("dedup-self-test")
+def dedup_self_test(
+    sources: Annotated[list[str], typer.Argument(help="Files of texts, or a run folder.", metavar="FILES|RUN")],
+    minhash: MinHashName = None,
+    text: Annotated[str, typer.Option(help="The field with the text.")] = "text",
+    documents: Annotated[int, typer.Option(help="Documents to search, by hash.", min=1)] = 10_000,
+    copies: Annotated[int, typer.Option(help="Edited copies to plant among them.", min=1)] = 2_000,
+    seed: Annotated[int, typer.Option(help="Another seed takes other documents and edits.", min=0)] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the tables as CSV.")] = False,
+) -> None:
+    """Plant edited copies among your documents and compare what is found of them with the S-curve.
+
+    Ends with status 3 if significantly fewer are found, or if a pair that was found is false.
+    Example: datassay dedup-self-test crawl.parquet --minhash fineweb
+    """
+    from datassay.cli.self_test import self_test_of
+
+    found = self_test_of(sources, minhash=minhash, text=text, n_documents=documents, n_copies=copies, seed=seed)
+    typer.echo(found.as_csv() if as_csv else found.as_text(), nl=False)
+    finish(found.exit_status)
+
+
 @app.command()
 def train(
     run: RunPath,
@@ -310,6 +338,23 @@ def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B0
     from datassay.cli.recipes import check
 
     typer.echo(check(recipe, changes))
+
+
+@recipes_app.command("curve")
+def show_curves(
+    presets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Presets, BANDSxROWS or BANDSxROWS@LIMIT; all presets if not given.", metavar="MINHASH"),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the points of the curves as CSV.")] = False,
+) -> None:
+    """Show the S-curves of MinHash settings side by side, and what each costs.
+
+    Example: datassay recipes curve fineweb datassay 20x13@0.8
+    """
+    from datassay.cli.curve import curves
+
+    typer.echo(curves(presets or [], as_csv=as_csv), nl=False)
 
 
 ClassifierPath = Annotated[Path, typer.Argument(help="A classifier: .bin, .ftz or .npz.", metavar="CLASSIFIER")]
