@@ -19,13 +19,15 @@ from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.sections import ClassifierScore, Recipe
 from datassay.cli.signals import check_recipe_rules
-from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
+from datassay.corpus.engine import Engine, InlineEngine, LocalEngine, Task
 from datassay.corpus.errors import InputError, LockedError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
-from datassay.corpus.stage import StageOutput, run_stage
+from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
+from datassay.dedup.budget import check_room, corpus_size, room_at
+from datassay.dedup.settings import DedupSettings
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -86,6 +88,8 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     }
     for stage in stages(recipe, request.limit):
         stage_plan = stage.plan(plan)
+        if stage.name == "sign":
+            check_dedup_room(waiting_tasks(stage_plan, plan.finished, folder), recipe.dedup, request.workers)
         output = run_stage(
             stage_plan,
             plan.finished,
@@ -119,6 +123,14 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
 
     progress.note(f"report: {write_report(open_run(folder))}")
     return _status(plan)
+
+
+def check_dedup_room(waiting: Sequence[Task], settings: DedupSettings, n_workers: int) -> None:
+    """Raise StoreError if the documents that are still to be signed cannot be: before the first of them is."""
+    if waiting:
+        size = corpus_size(path for task in waiting for path in task.inputs.all("clean"))
+        folder = waiting[0].folder.parent
+        check_room(size, settings, folder, room=room_at(folder), n_processes=max(1, n_workers))
 
 
 def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:

@@ -26,8 +26,8 @@ SHINGLE_BYTES = 4
 """On disk, for each distinct shingle of each document; 0 where shingle sets are not stored. Measured: 4.2."""
 BAND_KEY_BYTES = 16
 """On disk, for each band of each document. Measured: 14 as Parquet."""
-TEXT_BYTES_PER_SHINGLE = 6.5
-"""Measured on 114 MB of web text in several languages."""
+TEXT_BYTES_PER_SHINGLE = {False: 6.6, True: 1.5}
+"""Where shingles are of words, and of characters. Measured on 114 MB of web text in several languages."""
 
 PROCESS_BYTES = 300 << 20
 """Memory of a process that has loaded everything and has no data yet."""
@@ -108,7 +108,7 @@ def estimate(size: CorpusSize, settings: DedupSettings) -> Estimate:
     text_hash_bytes = TEXT_HASH_BYTES * n_documents * settings.exact
     if minhash is None:
         return Estimate(text_hash_bytes, 0, 0, 0, PROCESS_BYTES, SECONDS_PER_BYTE * size.n_bytes_text)
-    n_shingles = size.n_bytes_text / TEXT_BYTES_PER_SHINGLE
+    n_shingles = size.n_bytes_text / TEXT_BYTES_PER_SHINGLE[minhash.by_characters]
     n_permutations = minhash.bands * minhash.rows
     n_keys = n_documents * minhash.bands
     batch_bytes = min(n_documents, BATCH_DOCUMENTS) * 4 * n_permutations
