@@ -151,6 +151,8 @@ def _moved(original: Original, donors: Donors, rate: float, chances: NDArray[np.
     """Sentences and lines in each other's places."""
     pieces = [piece if original.is_unspaced or piece[-1].isspace() else f"{piece} " for piece in original.pieces]
     here = np.flatnonzero(chances[0][: len(pieces)] < rate)
+    if len(here) < 2:
+        return original.text
     moved = [pieces[i] for i in here[np.argsort(chances[1][here])]]
     for i, piece in zip(here.tolist(), moved, strict=True):
         pieces[i] = piece
@@ -290,10 +292,16 @@ def _copies(
         for original, kind in zip(originals, kinds, strict=True)
     ]
 
+    retyped = {
+        i: _typography(originals[i], donors[i], 1.0, chances[i]) for i, kind in enumerate(kinds) if kind == "typography"
+    }
+
     def edited(rates: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64]]:
         texts = [
-            EDITS[kind](original, donor, float(rate), chance)
-            for original, kind, donor, rate, chance in zip(originals, kinds, donors, rates, chances, strict=True)
+            EDITS[kind](original, donor, float(rate), chance) if kind != "typography" else retyped[i]
+            for i, (original, kind, donor, rate, chance) in enumerate(
+                zip(originals, kinds, donors, rates, chances, strict=True)
+            )
         ]
         return texts, _similarities(sets, sets_of(texts, settings))
 
@@ -304,7 +312,8 @@ def _copies(
     for _ in range(n_steps):
         rates = (low + high) / 2
         texts, reached = edited(rates)
-        is_better = np.abs(reached - target) < np.abs(similarity - target)
+        is_edited = np.array([text != original.text for text, original in zip(texts, originals, strict=True)])
+        is_better = is_edited & (np.abs(reached - target) < np.abs(similarity - target))
         best = [new if better else old for new, old, better in zip(texts, best, is_better, strict=True)]
         similarity = np.where(is_better, reached, similarity)
         low, high = np.where(reached > target, rates, low), np.where(reached > target, high, rates)

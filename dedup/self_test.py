@@ -7,6 +7,7 @@ nothing below the limit. What it found is checked by a second definition of shin
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from datassay.dedup.settings import DedupSettings, MinHash, s_curve
 TEXT = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("text", pa.large_string(), nullable=False)])
 MAX_DIFFERENCE = 1e-3
 """Two shingles of a long document may share one of 2**32 hashes: a similarity is off by one part in thousands."""
+
+_UNSPACED = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in UNSPACED_RANGES)}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,5 @@ def plain_words(text: str, *, by_characters: bool) -> list[str]:
 
 
 def _is_unspaced(text: str) -> bool:
-    letters = [ord(character) for character in text if unicodedata.category(character)[0] == "L"]
-    n_unspaced = sum(any(first <= code <= last for first, last in UNSPACED_RANGES) for code in letters)
-    return 2 * n_unspaced > len(letters)
+    """Whether more than half of the letters (general categories L*, as `isalpha` has it) are of such scripts."""
+    return 2 * sum(map(str.isalpha, "".join(_UNSPACED.findall(text)))) > sum(map(str.isalpha, text))
