@@ -26,9 +26,11 @@ from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
-from datassay.dedup.budget import check_room, corpus_size, room_at
+from datassay.dedup.budget import Estimate, check_room, corpus_size, estimate, room_at
 from datassay.dedup.settings import DedupSettings
 
+LONG_SECONDS = 60
+"""A search for near duplicates of more CPU time says beforehand what it will need."""
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
 
@@ -89,7 +91,11 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     for stage in stages(recipe, request.limit):
         stage_plan = stage.plan(plan)
         if stage.name == "sign":
-            check_dedup_room(waiting_tasks(stage_plan, plan.finished, folder), recipe.dedup, request.workers)
+            need = check_dedup_room(
+                waiting_tasks(stage_plan, plan.finished, folder), recipe.dedup, folder, request.workers
+            )
+            if need.cpu_seconds > LONG_SECONDS:
+                progress.note(f"near duplicates: {need.summary}")
         output = run_stage(
             stage_plan,
             plan.finished,
@@ -125,12 +131,12 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     return _status(plan)
 
 
-def check_dedup_room(waiting: Sequence[Task], settings: DedupSettings, n_workers: int) -> None:
-    """Raise StoreError if the documents that are still to be signed cannot be: before the first of them is."""
+def check_dedup_room(waiting: Sequence[Task], settings: DedupSettings, folder: Path, n_workers: int) -> Estimate:
+    """What signing these tasks' documents and pairing them will need. Raises StoreError if that cannot fit."""
+    size = corpus_size(path for task in waiting for path in task.inputs.all("clean"))
     if waiting:
-        size = corpus_size(path for task in waiting for path in task.inputs.all("clean"))
-        folder = waiting[0].folder.parent
         check_room(size, settings, folder, room=room_at(folder), n_processes=max(1, n_workers))
+    return estimate(size, settings)
 
 
 def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:

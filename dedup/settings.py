@@ -66,13 +66,14 @@ PRESET_SOURCES = {
     "450 rows, which would find nothing below .99; FineWeb's appendix E.1 has it the right way round",
     "dclm": "Li et al. 2024, appendix L: 1395 hashes, made to follow RefinedWeb's curve at a lower cost; not checked "
     "there",
-    "nemo": "NVIDIA NeMo Curator, fuzzy deduplication: 260 hashes of 24 characters; checked there, from .8 on, until "
+    "nemo": "NVIDIA NeMo Curator, fuzzy deduplication: 260 hashes of 24 characters; checked there, from .8 on, in "
     "version 24.12, later not. There white space, punctuation and case count",
     "redpajama2-0.7": "Weber et al. 2024, RedPajama-Data configs/rp_v2.0.conf: 128 hashes of 13 words, of which these "
     "bands take 126; not checked there",
     "redpajama2-0.8": "as redpajama2-0.7, for .8: 117 of the 128 hashes",
     "redpajama2-0.9": "as redpajama2-0.7, for .9: 125 of the 128 hashes",
-    "gpt3": "Brown et al. 2020, appendix A: 10 hashes; checked there, from a similarity on that was not published",
+    "gpt3": "Brown et al. 2020, appendix A: 10 hashes; checked there, from a similarity on that was not published: "
+    ".7 is ours",
 }
 """Where each preset was published, and how it checked the pairs that it found."""
 

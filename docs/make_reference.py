@@ -34,6 +34,7 @@ from datassay.corpus import edits, errors, language, language_limits, schema, sp
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
 from datassay.dedup import exact
+from datassay.dedup.settings import PRESET_SOURCES as MINHASH_SOURCES
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
 from datassay.filters import (
@@ -490,17 +491,21 @@ def minhash() -> Iterator[str]:
     yield (
         '`minhash = "NAME"` in `[dedup]`. The columns on the right say with what probability two documents of this '
         f"Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} Every "
-        "pair found is then checked, and is an edge from `min_jaccard` on.\n"
+        "pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, as "
+        "`min_jaccard = 0` does. Bands, rows, length of shingles and limit are as published; words and hashes are "
+        "ours.\n"
     )
     rows = [
         (
             code(name),
             *map(str, (m.bands, m.rows, m.min_jaccard)),
+            f"{m.shingle_chars} characters" if m.by_characters else f"{m.shingle_words} words",
             *(f"{s_curve(m.bands, m.rows, s):.3f}" for s in shown),
+            MINHASH_SOURCES[name],
         )
         for name, m in MINHASH.items()
     ]
-    yield table(("preset", "bands", "rows", "min_jaccard", *map(str, shown)), rows)
+    yield table(("preset", "bands", "rows", "min_jaccard", "shingle", *map(str, shown), "source"), rows)
 
 
 def stage_rows() -> list[tuple[str, str]]:
