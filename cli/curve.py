@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
 from datassay.cli.query import table
@@ -18,6 +17,7 @@ from datassay.dedup.settings import (
     MinHash,
     curve_points,
     half_similarity,
+    named_minhash,
     s_curve,
 )
 
@@ -25,21 +25,14 @@ SIMILARITIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 DOCUMENT_BYTES = 2000
 """Length of the document that the costs are of."""
 _MARKS = "abcdefghijklmnopqrstuvwxyz"
-_BANDS_AND_ROWS = re.compile(r"([1-9]\d*)[x×]([1-9]\d*)(?:@(0?\.\d+|[01]))?")
 
 
 def parse_minhash(name: str) -> MinHash:
-    """A preset by name, or `BANDSxROWS`, or `BANDSxROWS@LIMIT`, such as 20x13@0.8. Raises RecipeError for another."""
-    if name in PRESETS:
-        return PRESETS[name]
-    found = _BANDS_AND_ROWS.fullmatch(name)
-    if found is None:
-        raise RecipeError(
-            f"{name}: no preset of MinHash{nearest(name, list(PRESETS)) or ';'} there are {', '.join(PRESETS)}; or "
-            "write BANDSxROWS or BANDSxROWS@LIMIT, such as 20x13@0.8"
-        )
-    bands, rows, limit = found.groups()
-    return MinHash(bands=int(bands), rows=int(rows), **({"min_jaccard": float(limit)} if limit else {}))
+    """The settings that a name stands for, as in a recipe. Raises RecipeError if it stands for none."""
+    try:
+        return named_minhash(name)
+    except ValueError as error:
+        raise RecipeError(f"{error}{nearest(name, list(PRESETS))}") from error
 
 
 def curves(names: Sequence[str], *, as_csv: bool = False) -> str:

@@ -205,7 +205,9 @@ def audit(
 
 MinHashName = Annotated[
     str | None,
-    typer.Option(help="A preset, BANDSxROWS or BANDSxROWS@LIMIT; the run's own, or the default.", metavar="MINHASH"),
+    typer.Option(
+        help="A preset or BANDSxROWS, with @LIMIT for another limit; the run's own, or the default.", metavar="MINHASH"
+    ),
 ]
 
 
@@ -344,7 +346,9 @@ def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B0
 def show_curves(
     presets: Annotated[
         list[str] | None,
-        typer.Argument(help="Presets, BANDSxROWS or BANDSxROWS@LIMIT; all presets if not given.", metavar="MINHASH"),
+        typer.Argument(
+            help="Presets or BANDSxROWS, with @LIMIT for another limit; all presets if not given.", metavar="MINHASH"
+        ),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the points of the curves as CSV.")] = False,
 ) -> None:

@@ -13,8 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator, model_va
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
-from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
-from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.settings import DedupSettings, MinHash, named_minhash
 from datassay.filters.bad_words import NO_BAD_WORDS, BadWords
 from datassay.filters.cutoff import parse_group_cutoffs
 from datassay.filters.decontaminate_settings import DecontaminateSettings
@@ -323,11 +322,9 @@ class DedupSection(DedupSettings, frozen=True, extra="forbid"):
     @field_validator("minhash", mode="before", json_schema_input_type=str | Literal[False] | MinHash | None)
     @classmethod
     def _by_name(cls, value: object) -> object:
-        """TOML has no null, so `false` is none; a name stands for the keys of a preset."""
+        """TOML has no null, so `false` is none; a name stands for the keys of a preset, or for bands and rows."""
         if isinstance(value, str):
-            if value not in MINHASH_PRESETS:
-                raise ValueError(f"no preset {value!r}; there are {', '.join(MINHASH_PRESETS)}")
-            return MINHASH_PRESETS[value]
+            return named_minhash(value)
         return None if value is False else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt
@@ -76,6 +77,24 @@ PRESET_SOURCES = {
     ".7 is ours",
 }
 """Where each preset was published, and how it checked the pairs that it found."""
+
+
+def named_minhash(name: str) -> MinHash:
+    """A preset by its name, or BANDSxROWS; with @LIMIT after it, such as fineweb@0 or 20x13@0.8, of this limit.
+
+    Raises ValueError for another name.
+    """
+    preset, at, limit = name.partition("@")
+    numbers = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", preset)
+    if preset not in PRESETS and numbers is None:
+        raise ValueError(
+            f"no preset {preset!r}; there are {', '.join(PRESETS)}; or write BANDSxROWS, such as 20x13; and @LIMIT "
+            "after either for another min_jaccard, such as 20x13@0.8"
+        )
+    if at and not re.fullmatch(r"0?\.\d+|0|1|1\.0+", limit):
+        raise ValueError(f"{name!r}: after @ there is a similarity from 0 to 1, such as {preset}@0.8")
+    settings = PRESETS[preset] if numbers is None else MinHash(bands=int(numbers[1]), rows=int(numbers[2]))
+    return settings.model_copy(update={"min_jaccard": float(limit)}) if at else settings
 
 
 def s_curve(bands: int, rows: int, similarity: float) -> float:

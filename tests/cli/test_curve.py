@@ -20,6 +20,7 @@ from datassay.dedup.settings import PRESET_SOURCES, PRESETS, MinHash, s_curve
         ("fineweb", PRESETS["fineweb"]),
         ("20x13", MinHash(bands=20, rows=13)),
         ("20x13@0.8", MinHash(bands=20, rows=13, min_jaccard=0.8)),
+        ("fineweb@0", PRESETS["fineweb"].model_copy(update={"min_jaccard": 0.0})),
         ("1×1@.5", MinHash(bands=1, rows=1, min_jaccard=0.5)),
         ("9x13@1", MinHash(bands=9, rows=13, min_jaccard=1)),
     ],
@@ -30,7 +31,13 @@ def test_settings_by_name_or_by_numbers(name: str, settings: MinHash) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("finewep", "did you mean 'fineweb'"), ("0x8", "BANDSxROWS"), ("8x", "BANDSxROWS"), ("8x8@2", "BANDSxROWS@LIMIT")],
+    [
+        ("finewep", "did you mean 'fineweb'"),
+        ("0x8", "BANDSxROWS"),
+        ("8x", "BANDSxROWS"),
+        ("8x8@2", "from 0 to 1"),
+        ("8x8@", "from 0 to 1"),
+    ],
 )
 def test_other_names_are_refused(name: str, says: str) -> None:
     with pytest.raises(RecipeError, match=says):

@@ -52,7 +52,10 @@ def test_memory_is_bounded_by_a_partition_or_a_shard() -> None:
 
 
 def test_a_search_says_what_it_needs() -> None:
-    """44.4 TB; of a shard's 1e6 documents 4.5e8 keys of 40 bytes; 2e12 bytes at 1e-8 s, 3.03e11 shingles of 9000 values at 1e-10 s, 4.5e11 keys at 4e-7 s: 472,727 s."""
+    """44.4 TB; a shard has 4.5e8 keys of 40 bytes.
+
+    2e12 bytes at 1e-8 s, 3.03e11 shingles of 9000 values at 1e-10 s, 4.5e11 keys at 4e-7 s: 472,727 s.
+    """
     assert estimate(LARGE, REFINEDWEB).summary == (
         "about 44.4 TB of disk, 18.4 GB of memory in each process, 7,879 minutes of one core"
     )
