@@ -489,10 +489,10 @@ def minhash() -> Iterator[str]:
     """The parameter sets and how likely each compares two documents."""
     shown = (0.5, 0.6, 0.7, 0.8, 0.9)
     yield (
-        '`minhash = "NAME"` in `[dedup]`, or `"20x13"` for bands and rows of your own; `@` and a number after either is '
-        'another `min_jaccard`: `"fineweb@0"`. The columns on the right say with what probability two documents of this '
-        f"Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} Every "
-        "pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, as "
+        '`minhash = "NAME"` in `[dedup]`, or `"20x13"` for bands and rows of your own; `@` and a number after either '
+        'is another `min_jaccard`: `"fineweb@0"`. The columns on the right say with what probability two documents of '
+        f"this Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} "
+        "Every pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, as "
         "`min_jaccard = 0` does. Bands, rows, length of shingles and limit are as published; words and hashes are "
         "ours.\n"
     )
