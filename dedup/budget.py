@@ -196,9 +196,14 @@ def shingles_of(settings: MinHash) -> tuple[int, int, bool]:
 
 
 def describe(settings: MinHash) -> str:
-    """The preset with these bands and rows, or the bands and rows."""
-    alike = [name for name, p in PRESETS.items() if (p.bands, p.rows) == (settings.bands, settings.rows)]
-    return f"{f'preset {alike[0]}, ' if alike else ''}{settings.bands} bands of {settings.rows} rows"
+    """Bands and rows, and the presets that have them and the same shingles."""
+
+    def searches(m: MinHash) -> tuple[object, ...]:
+        return m.bands, m.rows, *shingles_of(m)
+
+    alike = [name for name, preset in PRESETS.items() if searches(preset) == searches(settings)]
+    presets = f"preset {' or '.join(alike)}, " if alike else ""
+    return f"{presets}{settings.bands} bands of {settings.rows} rows"
 
 
 def in_bytes(n: float) -> str:

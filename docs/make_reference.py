@@ -492,8 +492,8 @@ def minhash() -> Iterator[str]:
         '`minhash = "NAME"` in `[dedup]`, or `"20x13"` for bands and rows of your own; `@` and a number after either '
         'is another `min_jaccard`: `"fineweb@0"`. The columns on the right say with what probability two documents of '
         f"this Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} "
-        "Every pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, as "
-        "`min_jaccard = 0` does. Bands, rows, length of shingles and limit are as published; words and hashes are "
+        "Every pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, "
+        "as `min_jaccard = 0` does. Bands, rows, length of shingles and limit are as published; words and hashes are "
         "ours.\n"
     )
     rows = [

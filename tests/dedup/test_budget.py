@@ -22,6 +22,7 @@ from datassay.dedup.budget import (
     available_memory,
     check_room,
     corpus_size,
+    describe,
     estimate,
     in_bytes,
     room_at,
@@ -89,6 +90,7 @@ def test_refusal_says_what_is_needed_and_what_would_fit() -> None:
     message = str(error.value)
     assert error.value.exit_status == 6
     assert "runs/x: searching 1,000,000,000 documents for duplicates" in message
+    assert "(preset lee2022 or refinedweb, 450 bands of 20 rows) needs about 44.4 TB of disk" in message
     assert "36 TB of signatures" in message and "7.2 TB of band keys" in message and "4 TB are free" in message
     assert 'minhash = "datassay" needs about' in message
     assert "finds 99.7% instead of 99.5% of the pairs of similarity 0.8" in message
@@ -130,6 +132,12 @@ def test_size_of_a_corpus_is_read_from_footers(tmp_path: Path) -> None:
     assert (size.n_documents, size.n_shards) == (1000, 2)
     assert size.n_bytes_text == pytest.approx(100_000, rel=0.1)  # and a length for each
     assert corpus_size([]) == CorpusSize(0, 0, 0)
+
+
+def test_settings_are_called_by_a_preset_of_the_same_shingles_only() -> None:
+    assert describe(PRESETS["nemo"]) == "preset nemo, 20 bands of 13 rows"
+    assert describe(MinHash(bands=20, rows=13)) == "20 bands of 13 rows"
+    assert describe(MinHash(bands=14, rows=8, min_jaccard=0)) == "preset fineweb, 14 bands of 8 rows"
 
 
 @pytest.mark.parametrize(
