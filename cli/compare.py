@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from datassay.cli.pipeline import INPUT
 from datassay.cli.query import table
 from datassay.cli.redecide import (
     RAW,
@@ -28,6 +27,7 @@ from datassay.cli.redecide import (
 )
 from datassay.cli.run_folder import RunFolder, open_run
 from datassay.corpus.errors import InputError, RecipeError
+from datassay.corpus.split import INPUT_ONLY
 from datassay.corpus.store import whole_file
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _connect(a: Side, b: Side) -> duckdb.DuckDBPyConnection:
         connection.execute(
             f"""
             CREATE VIEW input_{letter} AS
-            SELECT id, n_bytes FROM documents_{letter} JOIN text_{letter} USING (id) WHERE source = '{INPUT}'
+            SELECT id, n_bytes FROM documents_{letter} JOIN text_{letter} USING (id) WHERE {INPUT_ONLY}
             """
         )
     connection.execute(

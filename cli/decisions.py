@@ -35,7 +35,7 @@ from datassay.filters.cutoff import (
 )
 from datassay.filters.decide import REASON
 
-VERSION = 3
+VERSION = 4
 
 DECISION = pa.schema(
     [
@@ -44,11 +44,18 @@ DECISION = pa.schema(
         pa.field("reasons", pa.list_(REASON), nullable=False),  # every rule that failed; a duplicate has `kept_for`
         pa.field("cluster", pa.string()),  # smallest id of its duplicates among the documents that pass the rest
         pa.field("kept_for", pa.string()),  # the document that stays in place of this one
+        pa.field("kind", pa.string()),  # what makes it a copy of that: "exact" | "payload" | "url" | "near"
     ]
 )
 KEPT = pa.schema([pa.field("id", pa.string(), nullable=False)])
 
-EDGE = pa.schema([pa.field("a", pa.string(), nullable=False), pa.field("b", pa.string(), nullable=False)])
+EDGE = pa.schema(
+    [
+        pa.field("a", pa.string(), nullable=False),
+        pa.field("b", pa.string(), nullable=False),
+        pa.field("kind", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    ]
+)
 
 CARRIED = ("quality", "n_chars", "n_bytes", "date")
 """Columns that verdicts carry for the cut-off and for the choice between duplicates."""
@@ -86,6 +93,8 @@ class ShardChoice:
     clusters: pa.Array
     kept_for: pa.Array
     """The document that stays in its place; null if there is none."""
+    kinds: pa.Array
+    """What makes it a copy of that; null if it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,8 @@ def decide(inputs: Inputs, settings: DecideSettings, out: Outputs) -> None:
         table = _verdicts(shard.verdicts, ["id", "reasons", "quality"])
         reasons = _reasons(table, shard, settings, decision.limits)
         chosen = shard.choice
-        columns = [table["id"].combine_chunks(), pa.array(chosen.keep), reasons, chosen.clusters, chosen.kept_for]
+        ids, keep = table["id"].combine_chunks(), pa.array(chosen.keep)
+        columns = [ids, keep, reasons, chosen.clusters, chosen.kept_for, chosen.kinds]
         with out.parquet("decisions", DECISION, partition=index) as part:
             part.write(pa.RecordBatch.from_arrays(columns, schema=DECISION))
         out.counts["documents"] += len(chosen.keep)
@@ -179,13 +189,13 @@ def choose(
         cut, limits = _cut(paths, keep, groups, settings)
         keep = [mask & ~dropped for mask, dropped in zip(keep, cut, strict=True)]
     nothing = [pa.nulls(len(mask), pa.string()) for mask in keep]
-    clusters, kept_for = nothing, nothing
+    clusters, kept_for, kinds = nothing, nothing, nothing
     if settings.dedup is not None:
-        clusters, kept_for = _without_duplicates(paths, keep, pairs, settings.dedup)
+        clusters, kept_for, kinds = _without_duplicates(paths, keep, pairs, settings.dedup)
         keep = [
             mask & pc.is_null(other).to_numpy(zero_copy_only=False) for mask, other in zip(keep, kept_for, strict=True)
         ]
-    rows = zip(keep, cut, groups, clusters, kept_for, strict=True)
+    rows = zip(keep, cut, groups, clusters, kept_for, kinds, strict=True)
     return Choice([ShardChoice(*row) for row in rows], limits)
 
 
@@ -247,23 +257,30 @@ def _chosen(values: Sequence[NDArray[np.float64]], masks: Sequence[NDArray[np.bo
 
 def _without_duplicates(
     paths: Sequence[Path], keep: Sequence[NDArray[np.bool_]], pairs: Sequence[Path], settings: DedupSettings
-) -> tuple[list[pa.Array], list[pa.Array]]:
-    """Cluster of each document of each shard, and the document that stays for it; null where there is none."""
-    edges = pa.concat_tables([EDGE.empty_table(), *(pq.read_table(path, schema=EDGE) for path in pairs)])
+) -> tuple[list[pa.Array], list[pa.Array], list[pa.Array]]:
+    """Of each document of each shard its cluster, the document that stays for it, and why; null where there is none."""
+    edges = pa.concat_tables([EDGE.empty_table(), *(_edges(path) for path in pairs)])
     # A document without an edge changes nothing, and most have none: to sort all of them would take most of the memory.
     members = pa.chunked_array([*edges["a"].chunks, *edges["b"].chunks], pa.string()).unique()
     passing = []
     for path, mask in zip(paths, keep, strict=True):
-        table = _verdicts(path, ["id", *CARRIED])
+        table = _verdicts(path, ["id", *CARRIED, *(["source"] if "source" in settings.keep_by else [])])
         passing.append(table.filter(pc.and_(pc.is_in(table["id"], value_set=members), pa.array(mask))))
-    found = resolve(edges, pa.concat_tables(passing), keep_by=settings.keep_by)
-    clusters, kept_for = [], []
+    found = resolve(
+        edges, pa.concat_tables(passing), keep_by=settings.keep_by, source_priority=settings.source_priority
+    )
+    columns: tuple[list[pa.Array], list[pa.Array], list[pa.Array]] = ([], [], [])
     for path in paths:
         ids = pq.read_table(path, columns=["id"])["id"].combine_chunks()
         rows = pc.index_in(ids, value_set=found["id"].combine_chunks())
-        clusters.append(found["cluster"].combine_chunks().take(rows))
-        kept_for.append(found["kept_for"].combine_chunks().take(rows))
-    return clusters, kept_for
+        for column, name in zip(columns, ("cluster", "kept_for", "kind"), strict=True):
+            column.append(found[name].combine_chunks().take(rows))
+    return columns
+
+
+def _edges(path: Path) -> pa.Table:
+    """The ends and kinds of the edges of one file; kinds as a dictionary, which takes 4 bytes an edge."""
+    return pq.read_table(path, columns=EDGE.names, read_dictionary=["kind"]).cast(EDGE)
 
 
 def cutoff_reason(limit: GroupLimit, by: str | None) -> str:

@@ -25,6 +25,9 @@ app.add_typer(recipes_app, name="recipes")
 classifier_app = typer.Typer(help="Quality classifiers of your own, without a run.", no_args_is_help=True)
 app.add_typer(classifier_app, name="classifier")
 
+index_app = typer.Typer(help="Indexes of documents that new ones are compared with.", no_args_is_help=True)
+app.add_typer(index_app, name="index")
+
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/crawl-en.", metavar="RUN")]
 Changes = Annotated[
@@ -104,7 +107,8 @@ def why(run: RunPath, document: Annotated[str, typer.Argument(help="Id, source i
 def query(
     run: RunPath,
     sql: Annotated[
-        str, typer.Argument(help="A SELECT over documents, signals, decisions, records, pairs, split, corpus.")
+        str,
+        typer.Argument(help="A SELECT over documents, signals, decisions, clusters, records, pairs, split, corpus."),
     ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
@@ -116,6 +120,28 @@ def query(
     from datassay.cli.run_folder import open_run
 
     typer.echo(answer(open_run(run), sql, as_csv=as_csv), nl=False)
+
+
+@app.command()
+def clusters(
+    run: RunPath,
+    top: Annotated[int | None, typer.Option(help="Show so many clusters, or members; 20 if not given.", min=1)] = None,
+    member: Annotated[
+        str | None, typer.Option(help="The members of the cluster of this document.", metavar="ID|URL")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(help="How two documents differ, in words.", metavar="ID|URL ID|URL")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, of all if there is no --top.")] = False,
+) -> None:
+    """The largest clusters of duplicates: which document stays and why, who its members are, how they differ.
+
+    Example: datassay clusters runs/crawl-en --top 50
+    """
+    from datassay.cli.clusters import asked
+    from datassay.cli.run_folder import open_run
+
+    typer.echo(asked(open_run(run), member=member, diff=diff, top=top, as_csv=as_csv), nl=False)
 
 
 @app.command()
@@ -236,6 +262,107 @@ def train(
         "threads": threads,
     }
     typer.echo(train_model(open_run(run), output, settings))
+
+
+Paths = Annotated[list[str], typer.Argument(help="Files, folders, patterns or URLs.", metavar="FILES")]
+KeepBy = Annotated[str, typer.Option(help="Which copy stays: quality, length, date, source, in this order.")]
+SourcePriority = Annotated[
+    list[str], typer.Option(help="For source: names of files or patterns, the first preferred.", metavar="PATTERN")
+]
+
+
+@app.command()
+def dedup(
+    files: Paths,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("runs/dedup"),
+    preset: Annotated[str | None, typer.Option(help="Of near duplicates; `datassay recipes list` names them.")] = None,
+    bands: Annotated[int | None, typer.Option(help="Two documents are compared if one band agrees.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Values of a band.")] = None,
+    min_jaccard: Annotated[float | None, typer.Option(help="True similarity from which on they are copies.")] = None,
+    near: Annotated[bool, typer.Option("--near/--no-near", help="Find near duplicates.")] = True,
+    exact: Annotated[bool, typer.Option("--exact/--no-exact", help="Find copies of the same text first.")] = True,
+    keep_by: KeepBy = "quality,length,date",
+    source_priority: SourcePriority = [],  # noqa: B006
+    text: Annotated[str | None, typer.Option(help="The column with the text, if not `text`.")] = None,
+    source_id: Annotated[str | None, typer.Option(help="The column with your own id, if not `id`.")] = None,
+    quality: Annotated[str | None, typer.Option(help="A column of scores, for --keep-by.")] = None,
+    date: Annotated[str | None, typer.Option(help="A column of dates, for --keep-by.")] = None,
+    against: Annotated[list[Path], typer.Option(help="An index to compare with, too.", metavar="INDEX")] = [],  # noqa: B006
+    among_new: Annotated[bool, typer.Option("--self/--no-self", help="Compare the files with each other, too.")] = True,
+    append: Annotated[Path | None, typer.Option(help="Add the documents to this index.", metavar="INDEX")] = None,
+    batch: Annotated[str | None, typer.Option(help="Stands before the files' names, and in the index.")] = None,
+    workers: Workers = 2,
+) -> None:
+    """Find the copies in files of texts: kept.parquet says what stays, duplicates.parquet what goes and for what.
+
+    Example: datassay dedup crawl/*.parquet -o runs/dedup --preset fineweb
+    """
+    from datassay.cli.dedup import Request, dedup_files
+
+    asked = {"bands": bands, "rows": rows, "min_jaccard": min_jaccard}
+    fields = {"text": text, "source_id": source_id, "quality": quality, "date": date}
+    status, said = dedup_files(
+        Request(
+            paths=files,
+            output=output,
+            changes={name: value for name, value in asked.items() if value is not None},
+            preset=preset,
+            near=near,
+            exact=exact,
+            keep_by=tuple(part.strip() for part in keep_by.split(",")),
+            source_priority=tuple(source_priority),
+            fields={name: value for name, value in fields.items() if value is not None},
+            against=against,
+            among_new=among_new,
+            append=append,
+            batch=batch,
+            workers=workers,
+        )
+    )
+    typer.echo(said, nl=False)
+    finish(status)
+
+
+IndexPath = Annotated[Path, typer.Argument(help="An index, made by `datassay dedup --append`.", metavar="INDEX")]
+
+
+@index_app.command("info")
+def index_info(index: IndexPath) -> None:
+    """Say what an index is made with and what is in it.
+
+    Example: datassay index info corpus.index
+    """
+    from datassay.cli.dedup import index_says
+
+    typer.echo(index_says(index), nl=False)
+
+
+@index_app.command("keep")
+def index_keep(
+    index: IndexPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for kept and duplicates.")],
+    keep_by: KeepBy = "quality,length,date",
+    source_priority: SourcePriority = [],  # noqa: B006
+) -> None:
+    """Choose among all documents of an index as if they had come in one run, in whatever order they came.
+
+    Example: datassay index keep corpus.index -o runs/all
+    """
+    from datassay.cli.dedup import keep_of_index
+
+    criteria = tuple(part.strip() for part in keep_by.split(","))
+    typer.echo(keep_of_index(index, output, keep_by=criteria, source_priority=tuple(source_priority)), nl=False)
+
+
+@index_app.command("compact")
+def index_compact(index: IndexPath) -> None:
+    """Put the small shards of an index together; what is found stays the same.
+
+    Example: datassay index compact corpus.index
+    """
+    from datassay.cli.dedup import compact_index
+
+    typer.echo(compact_index(index), nl=False)
 
 
 ModelPath = Annotated[Path, typer.Argument(help="Folder of a model, made by `datassay train`.", metavar="MODEL")]

@@ -17,6 +17,7 @@ from datassay.cli.sections import ClassifierScore, GptScore, NgramScore, Recipe,
 from datassay.cli.signals import (
     EDITS,
     OPTIONAL,
+    Family,
     combined_families,
     compared_presets,
     edit_settings,
@@ -48,8 +49,8 @@ from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
+from datassay.dedup import bloom, repeats_plan
 from datassay.dedup import plan as dedup
-from datassay.dedup import repeats_plan
 from datassay.filters import (
     bad_words,
     decontaminate,
@@ -72,7 +73,7 @@ from datassay.model import shared_tokenizer
 from datassay.model.ablation_plan import Variant, make_variants
 
 INPUT = "input"
-"""Source name of what is refined."""
+"""Source name of what is refined, where the recipe gives it no name."""
 
 
 def score_source(name: str, *, is_bad: bool = False) -> str:
@@ -102,7 +103,7 @@ class Plan:
         return self.shards[shard][0].source
 
     def is_input(self, shard: int) -> bool:
-        return self.source(shard) == INPUT
+        return split.is_input(self.source(shard))
 
     @property
     def languages(self) -> LanguageSettings:
@@ -148,6 +149,8 @@ def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
         (recipe.urls is not None, "urls", _urls),
         (recipe.bad_words is not None, "bad_words", _bad_words),
         *((recipe.decontaminate is not None, name, plan) for name, plan in _DECONTAMINATION.items()),
+        (recipe.dedup.bloom is not None and recipe.dedup.bloom.n_units is None, "bloom_count", _bloom_count),
+        (recipe.dedup.bloom is not None, "bloom", _bloom),
         (edit_settings(recipe) is not None, "edit", _edit),
         *((True, name, partial(_dedup, name=name)) for name in dedup.stage_names(recipe.dedup)),
         (True, "split", _split),
@@ -268,6 +271,8 @@ def _edit(plan: Plan) -> StagePlan:
     links: tuple[Link, ...] = (CLEAN,)
     if plan.recipe.decontaminate is not None:
         links = (*links, Each("decontaminate", "edits", "given"))
+    if plan.recipe.dedup.bloom is not None:
+        links = (*links, Partition("bloom", "edits", "repeated"))
     return _per_shard(plan, "edit", edit.find_edits, edit.VERSION, links, edit_settings(plan.recipe))
 
 
@@ -317,6 +322,23 @@ FREQUENT = All("frequent_ngrams", "frequent_ngrams")
 def _questions(plan: Plan) -> decontaminate_settings.DecontaminateSettings:
     assert plan.recipe.decontaminate is not None
     return plan.recipe.decontaminate
+
+
+def _bloom_count(plan: Plan) -> StagePlan:
+    assert plan.recipe.dedup.bloom is not None
+    settings = bloom.CountSettings(unit=plan.recipe.dedup.bloom.unit, n=plan.recipe.dedup.bloom.n)
+    return _per_shard(plan, "bloom_count", bloom.count_units, bloom.COUNT_VERSION, (CLEAN,), settings)
+
+
+def _bloom(plan: Plan) -> StagePlan:
+    """One task over all shards, of which the input comes first."""
+    assert plan.recipe.dedup.bloom is not None
+    links: tuple[Link, ...] = (ALL_CLEAN,)
+    if plan.recipe.dedup.bloom.n_units is None:
+        links = (*links, All("bloom_count", "registers", shards=plan.is_input))
+    n_shards = sum(plan.is_input(shard) for shard in range(len(plan.shards)))
+    settings = bloom.PassSettings(bloom=plan.recipe.dedup.bloom, n_shards=n_shards)
+    return StagePlan("bloom", bloom.sift, bloom.VERSION, links, [settings])
 
 
 def _dedup(plan: Plan, name: str) -> StagePlan:
@@ -439,13 +461,16 @@ def _percentiles(plan: Plan) -> StagePlan:
 
 def _combined(plan: Plan) -> StagePlan:
     assert plan.recipe.quality is not None
-    columns: list[Link] = [
-        Each(family.stage, family.dataset, f"{family.stage} {family.dataset}")
-        for family in combined_families(plan.recipe)
-    ]
+    columns = [_columns_of(family) for family in combined_families(plan.recipe)]
     links = (All("percentiles", "percentiles"), *columns)
     settings = plan.recipe.quality.combination
     return _per_shard(plan, "quality", percentiles.combine_scores, percentiles.COMBINE_VERSION, links, settings)
+
+
+def _columns_of(family: Family) -> Link:
+    """The signals of a shard."""
+    link = Partition if family.is_partitioned else Each
+    return link(family.stage, family.dataset, f"{family.stage} {family.dataset}")
 
 
 def _verdicts(plan: Plan) -> StagePlan:
@@ -461,10 +486,12 @@ def _judged(plan: Plan, stage: str, rules: tuple[Rule, ...]) -> StagePlan:
     recipe = plan.recipe
     by = recipe.quality.by if recipe.quality is not None else None
     carried = [name for name in decisions.CARRIED if name != "quality" or recipe.quality is not None]
-    settings = filters.RulesSettings(rules=rules, carry=(*carried, *([by] if by is not None else [])))
-    signals = tuple(
-        Each(family.stage, family.dataset, f"{family.stage} {family.dataset}") for family in families(recipe)
-    )
+    if "source" in recipe.dedup.keep_by:
+        carried.append("source")
+    if by is not None and by not in carried:
+        carried.append(by)
+    settings = filters.RulesSettings(rules=rules, carry=tuple(carried))
+    signals = tuple(_columns_of(family) for family in families(recipe))
     return _per_shard(plan, stage, filters.apply_rules, filters.RULES_VERSION, (CLEAN, *signals), settings)
 
 

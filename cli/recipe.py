@@ -178,6 +178,8 @@ def with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         value = getattr(recipe, section)
         if value is not None and value.tokenizer.endswith(".json"):
             changes[section] = changed(value, ["tokenizer"])
+    sources = {name: absolute(paths) for name, paths in recipe.input.sources.items()}
+    changes["input"] = changes["input"].model_copy(update={"sources": sources})
     if recipe.ablate is not None:
         validation = {domain: absolute(paths) for domain, paths in recipe.ablate.validation.items()}
         changes["ablate"] = changes.get("ablate", recipe.ablate).model_copy(update={"validation": validation})

@@ -9,10 +9,10 @@ from pathlib import Path
 from datassay.cli.pipeline import check_given_files
 from datassay.cli.query import table
 from datassay.cli.recipe import json_schema, load_recipe
+from datassay.cli.run import input_files
 from datassay.cli.sections import nearest
 from datassay.cli.signals import check_recipe_rules
 from datassay.corpus.errors import RecipeError
-from datassay.corpus.inputs import find_inputs
 from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
 from datassay.dedup.settings import s_curve
 from datassay.filters.line_rules import LINE_PRESETS
@@ -62,5 +62,5 @@ def check(path: Path, changes: Sequence[str] = ()) -> str:
     recipe = load_recipe(path, changes)
     check_recipe_rules(recipe, path)
     check_given_files(recipe)
-    files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source="input", cache=None)
+    files = input_files(recipe)
     return f"{path}: {recipe.name}, {len(files)} input files, steps {', '.join(recipe.steps) or 'none'}"

@@ -54,8 +54,11 @@ QUALITY_RULE = "quality"
 RAW = "raw"
 STEPS = ("urls", "language", "rules", "bad_words", "edits", "decontaminate", "quality", "dedup")
 """Those that drop documents, in order."""
-WITHOUT_TEXTS = ("thresholds", "language_limit", "percentiles", "split")
-"""Stages that are run again where their inputs have changed, for they read scores, pairs and sources."""
+WITHOUT_TEXTS = (
+    *("thresholds", "language_limit", "percentiles", "split"),
+    *("url_keys", "url_pairs", "payload_keys", "payload_pairs"),
+)
+"""Stages that are run again where their inputs have changed, for they read scores, pairs, sources and URLs."""
 BYTES_PER_TOKEN = 4.0
 """Where the run has made no tokens."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from datassay.cli.ablate import ablate
@@ -18,9 +16,10 @@ from datassay.cli.progress import Progress
 from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.sections import ClassifierScore, Recipe
+from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.cli.signals import check_recipe_rules
-from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
-from datassay.corpus.errors import InputError, LockedError, RecipeError
+from datassay.corpus.engine import Engine
+from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
@@ -45,10 +44,6 @@ class Request:
     plan_only: bool = False
 
 
-class Terminated(BaseException):
-    """SIGTERM came: stop at once and leave a run that the same command continues."""
-
-
 def run_recipe(request: Request) -> int:
     """Run a recipe as far as asked; returns the exit status."""
     recipe = load_recipe(request.recipe, request.changes)
@@ -62,9 +57,9 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
     check_recipe_rules(recipe, request.recipe)
     check_given_files(recipe)
-    with _locked(folder), _stopped_by_signals(), Progress() as progress:
+    with locked(folder), stopped_by_signals(), Progress() as progress:
         try:
-            with _engine(request.workers) as engine:
+            with engine_of(request.workers) as engine:
                 return _run(recipe, request, folder, engine, progress)
         except (KeyboardInterrupt, Terminated) as stop:
             progress.note("stopped; the same command continues")
@@ -126,16 +121,35 @@ def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{variant['name']} {variant['n_documents']:,}" for variant in variants)
 
 
+def input_files(recipe: Recipe, cache: Path | None = None) -> list[InputFile]:
+    """The files that are refined, in the order of their documents: those without a name of their source, then the named
+    sources by name, which stands before the names of their files.
+
+    Raises InputError if a file has two sources.
+    """
+    files = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source=INPUT, cache=cache)
+    for source, paths in sorted(recipe.input.sources.items()):
+        found = find_inputs(paths, source=source, cache=cache)
+        files += [replace(file, name=f"{source}/{file.name}") for file in found]
+    known: dict[str, str] = {}
+    for file in files:
+        if known.setdefault(file.url, file.source) != file.source:
+            raise InputError(
+                f"{file.url}: is of source {known[file.url]!r} and of source {file.source!r}; name it in one of them"
+            )
+    return files
+
+
 def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
     """The shards of everything that the recipe names: the input first, then validation, then the reference.
 
     Names of files that are no input carry their source in front, so that no two documents have one id.
     """
     cache = folder / "inputs.json"
-    found = find_inputs(recipe.input.paths, paths_from=recipe.input.paths_from, source=INPUT, cache=cache)
+    found = input_files(recipe, cache)
     if not found:
         raise InputError("the recipe's [input] names no file")
-    groups = shards(found)
+    groups = [group for _, files in groupby(found, key=lambda file: file.source) for group in shards(list(files))]
     others: list[tuple[str, tuple[str, ...]]] = []
     if recipe.ablate is not None:
         others += [(f"{VALIDATION}{domain}", paths) for domain, paths in sorted(recipe.ablate.validation.items())]
@@ -153,8 +167,8 @@ def read_inputs(recipe: Recipe, folder: Path) -> list[tuple[InputFile, ...]]:
     for name, n in names.items():
         if n > 1:
             raise InputError(
-                f"{name}: named by the input, and by the validation or reference as well, so their documents would "
-                "share ids; take those files out of the input"
+                f"{name}: named by the input, and by a named source, the validation or the reference as well, so their "
+                "documents would share ids; take those files out of the input"
             )
     return groups
 
@@ -172,43 +186,3 @@ def _status(plan: Plan) -> int:
 
 def _input_entry(file: InputFile) -> dict[str, Any]:
     return {"name": file.name, "source": file.source, "n_bytes": file.n_bytes, "sha256": file.sha256}
-
-
-@contextmanager
-def _engine(n_workers: int) -> Iterator[Engine]:
-    if n_workers == 0:
-        yield InlineEngine()
-    else:
-        with LocalEngine(n_workers) as engine:
-            yield engine
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The run folder for this process alone. Raises LockedError if another has it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise LockedError(
-            f"{folder}: another process works on this run; wait for it or take another --output"
-        ) from error
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

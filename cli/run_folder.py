@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (
     *("text", "language", "language_limit", "datatrove", "dolma"),
-    *("urls", "bad_words", "decontamination", "edited", "quality"),
+    *("urls", "bad_words", "decontamination", "bloom", "edited", "quality"),
 )
 """Datasets that are columns of the view `signals`, together with the user's own."""
 
@@ -33,6 +33,7 @@ DATASETS = {
     "datatrove": (("datatrove", "datatrove"),),
     "dolma": (("dolma", "dolma"),),
     "edited": (("edit", "edited"),),
+    "bloom": (("bloom", "bloom"),),
     "decontamination": (("decontaminate", "decontamination"),),
     "quality": (("quality", "quality"), ("quality", "combined")),
     "edits": (("edit", "edits"),),
@@ -40,12 +41,42 @@ DATASETS = {
     "contamination": (("decontaminate", "contamination"),),
     "questions": (("report_questions", "question_documents"),),
     "question_files": (("report_questions", "question_files"),),
-    "pairs": (("exact", "pairs"), ("verify", "pairs")),
+    "pairs": (("exact", "pairs"), ("payload_pairs", "pairs"), ("url_pairs", "pairs"), ("verify", "pairs")),
     "split": (("split", "split"),),
     "decisions": (("decide", "decisions"),),
     "corpus": (("write", "corpus"),),
+    "kept": (("keep", "kept"),),
+    "duplicates": (("keep", "duplicates"),),
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
+
+DUPLICATE_VIEWS = {
+    "duplicates": """
+        SELECT id, kept_for, kind, goes.source, stays.source AS kept_source, goes.file, stays.file AS kept_file,
+               goes.domain, stays.domain AS kept_domain, goes.url, stays.url AS kept_url
+        FROM decisions JOIN documents goes USING (id) JOIN documents stays ON stays.id = kept_for
+        """,
+    "source_duplicates": """
+        SELECT source, kept_source, kind, count(*) AS n_documents, sum(n_bytes)::BIGINT AS n_bytes
+        FROM duplicates JOIN text USING (id) GROUP BY ALL ORDER BY n_documents DESC, source, kept_source, kind
+        """,
+    "source_pairs": """
+        SELECT least(x.source, y.source) AS source_a, greatest(x.source, y.source) AS source_b, kind,
+               count(*) AS n_pairs, avg(similarity) AS mean_similarity
+        FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b
+        GROUP BY ALL ORDER BY n_pairs DESC, source_a, source_b, kind
+        """,
+}
+"""Which source duplicates which. `duplicates` has a row for each document that another stays for, with what makes it a
+copy of that one; `source_duplicates` counts them; `source_pairs` counts edges, whatever was decided."""
+
+
+CLUSTERS = """
+CREATE VIEW clusters AS
+SELECT cluster, count(*) AS n_documents, min(id) FILTER (kept_for IS NULL) AS kept
+FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster
+"""
+"""Of `decisions`: the clusters of duplicates, with the document that stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +119,14 @@ class RunFolder:
         }
         return {name: paths for name, paths in found.items() if paths}
 
+    @property
+    def names_kinds(self) -> bool:
+        """Whether the decisions say what makes a document a copy: those of older versions do not."""
+        import pyarrow.parquet as pq
+
+        known = self.datasets()
+        return "pairs" in known and "decisions" in known and "kind" in pq.read_schema(known["decisions"][0]).names
+
     def dataset(self, name: str) -> pyarrow.dataset.Dataset:
         """A dataset of `datasets` as an Arrow dataset: nothing is read before it is asked for."""
         import pyarrow.dataset
@@ -98,7 +137,8 @@ class RunFolder:
         return pyarrow.dataset.dataset([str(path) for path in known[name]])
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with a view of each dataset that the run has, and of all `signals` side by side."""
+        """A DuckDB connection with a view of each dataset that the run has, of all `signals` side by side, and of the
+        `clusters` that the decisions made."""
         import duckdb
 
         connection = duckdb.connect()
@@ -111,6 +151,11 @@ class RunFolder:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")
+        if self.names_kinds:
+            for name, sql in DUPLICATE_VIEWS.items():
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
+        if "decisions" in known:
+            connection.execute(CLUSTERS)
         return connection
 
 

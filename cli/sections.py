@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeVar
 
 import pyarrow as pa
@@ -13,9 +15,12 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator, model_va
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
+from datassay.dedup.bloom import Bloom
+from datassay.dedup.plan import stage_names
 from datassay.dedup.repeats_settings import RepeatsSettings
 from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
 from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.url_keys import UrlKeys
 from datassay.filters.bad_words import NO_BAD_WORDS, BadWords
 from datassay.filters.cutoff import parse_group_cutoffs
 from datassay.filters.decontaminate_settings import DecontaminateSettings
@@ -56,6 +61,17 @@ class Section(BaseModel, frozen=True, extra="forbid"):
     """A table of the recipe; a key that it does not know is an error, never ignored."""
 
 
+SOURCE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+RESERVED_SOURCES = ("input", "reference", "validation")
+
+
+def _listed(value: object) -> object:
+    """A table of paths in which a single path is a list of one."""
+    if isinstance(value, dict):
+        return {name: [paths] if isinstance(paths, str) else paths for name, paths in value.items()}
+    return value
+
+
 class InputSection(Section):
     """What is refined."""
 
@@ -63,14 +79,41 @@ class InputSection(Section):
     """Files, folders, globs or fsspec URLs: WARC, WET, ARC, JSON lines, Parquet, text, HTML, `datasets` on disk."""
     paths_from: str | None = None
     """A file (plain or gzip) that lists paths, one a line."""
+    sources: dict[str, Paths] = {}
+    """Files of sources with a name of their own, such as `{ books = ["books/*.parquet"], web = "crawl" }`: the name is
+    the documents' `source`, and stands before the names of the files. Documents of `paths` have the source `input`."""
     fields: dict[str, str] = {}
     """Where a row keeps what a document has, such as `{ text = "content" }`."""
 
+    @field_validator("sources", mode="before", json_schema_input_type=dict[str, str | list[str]])
+    @classmethod
+    def _paths_are_lists(cls, value: object) -> object:
+        return _listed(value)
+
+    @field_validator("sources")
+    @classmethod
+    def _have_names(cls, sources: dict[str, Paths]) -> dict[str, Paths]:
+        for name, paths in sources.items():
+            if not re.fullmatch(SOURCE_NAME, name) or name in RESERVED_SOURCES:
+                raise ValueError(
+                    f"a source cannot be called {name!r}: letters, digits and . _ - are allowed, and no name of "
+                    f"{', '.join(RESERVED_SOURCES)}"
+                )
+            if not paths:
+                raise ValueError(f"source {name!r} has no paths")
+        return sources
+
     @model_validator(mode="after")
     def _has_something(self) -> InputSection:
-        if not self.paths and self.paths_from is None:
-            raise ValueError("no input: give `paths` or `paths_from`")
+        if not self.paths and self.paths_from is None and not self.sources:
+            raise ValueError("no input: give `paths`, `paths_from` or `sources`")
         return self
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources of the documents, in the order of their shards."""
+        unnamed = bool(self.paths) or self.paths_from is not None
+        return (*(["input"] if unnamed else []), *sorted(self.sources))
 
 
 class RulesEntry(Section):
@@ -331,6 +374,17 @@ class DedupSection(RepeatsSettings, DedupSettings, frozen=True, extra="forbid"):
             return MINHASH_PRESETS[value]
         return None if value is False else value
 
+    @field_validator("url", mode="before", json_schema_input_type=bool | UrlKeys | None)
+    @classmethod
+    def _may_be_a_switch(cls, value: object) -> object:
+        """`true` is the defaults, `false` is none."""
+        return UrlKeys() if value is True else None if value is False else value
+
+    @field_validator("bloom", mode="before", json_schema_input_type=bool | Bloom | None)
+    @classmethod
+    def _may_be_a_switch_too(cls, value: object) -> object:
+        return Bloom() if value is True else None if value is False else value
+
 
 def _has_a_size(name: str) -> str:
     """The name of a tokenizer, checked where it asks to train one; a path is looked up when it is needed."""
@@ -407,9 +461,7 @@ class AblateSection(Section):
     def _paths_are_lists(cls, value: object) -> object:
         if isinstance(value, str | list):
             value = {"*": value}
-        if isinstance(value, dict):
-            return {domain: [paths] if isinstance(paths, str) else paths for domain, paths in value.items()}
-        return value
+        return _listed(value)
 
     @field_validator("presets")
     @classmethod
@@ -482,6 +534,15 @@ class Recipe(Section):
         """TOML has no null, so `tokenize = false` leaves the tokens out."""
         return None if value is False else value
 
+    @model_validator(mode="after")
+    def _priorities_are_sources(self) -> Recipe:
+        names = self.input.source_names
+        for pattern in self.dedup.source_priority:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                hint = nearest(pattern, names) or f"; there are {', '.join(names)}"
+                raise ValueError(f"dedup.source_priority: [input] has no source {pattern!r}{hint}")
+        return self
+
     @property
     def languages(self) -> Mapping[str, LanguageEntry]:
         """What holds for single languages, by code."""
@@ -491,7 +552,7 @@ class Recipe(Section):
     def edits_before_deciding(self) -> bool:
         """Whether text is cut or replaced by what it says alone; what it repeats is cut after the decision."""
         cuts_questions = self.decontaminate is not None and self.decontaminate.mode == "cut"
-        return bool(self.edits) or self.pii is not None or cuts_questions
+        return bool(self.edits) or self.pii is not None or cuts_questions or self.dedup.bloom is not None
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -504,6 +565,6 @@ class Recipe(Section):
             "edits": self.edits_before_deciding or self.dedup.cuts_repeats,
             "decontaminate": self.decontaminate is not None and self.decontaminate.mode == "drop",
             "quality": self.quality is not None and self.quality.keep is not None,
-            "dedup": self.dedup.exact or self.dedup.minhash is not None,
+            "dedup": bool(stage_names(self.dedup)),
         }
         return tuple(step for step, is_taken in taken.items() if is_taken)

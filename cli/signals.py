@@ -18,6 +18,7 @@ from datassay.corpus.given import given_file
 from datassay.corpus.language import IdentifySettings, LanguageLimit, LanguageSettings
 from datassay.corpus.language_limits import LANGUAGE_LIMIT, condition_by_column, language_condition
 from datassay.corpus.schema import DOCUMENT
+from datassay.dedup import bloom
 from datassay.filters import bad_words, datatrove, decontaminate, dolma, edit, percentiles, text_signals, url_lists
 from datassay.filters.decide import check_rules
 from datassay.filters.pii import PiiSettings
@@ -37,6 +38,8 @@ class Family:
     stage: str
     dataset: str
     schema: pa.Schema
+    is_partitioned: bool = False
+    """Whether one task writes it all, a partition for each shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def families(recipe: Recipe) -> list[Family]:
         *((True, f"score_{score.name}", score.dataset, score.schema) for score in recipe.scores),
     ]
     found = [Family(stage, dataset, schema) for is_measured, stage, dataset, schema in rows if is_measured]
+    if recipe.dedup.bloom is not None:
+        found.append(Family("bloom", "bloom", bloom.BLOOM, is_partitioned=True))
     if recipe.quality is not None:
         combines = bool(recipe.quality.combine)
         schema = percentiles.combined_schema("quality") if combines else score_schema("quality")
@@ -166,6 +171,10 @@ def rules_by_step(recipe: Recipe) -> dict[str, tuple[Rule, ...]]:
         BAD_WORDS: (recipe.bad_words.rule,) if recipe.bad_words is not None else (),
         EDITS: (edit.NOT_EMPTY,) if recipe.edits_before_deciding else (),
     }
+    if recipe.dedup.bloom is not None and recipe.dedup.bloom.cuts_ngrams:
+        limit = recipe.dedup.bloom.max_seen
+        came_before = Rule("bloom_seen", f"bloom_seen_fraction <= {limit}", "Li et al. 2024 (DCLM), its dedup/bff")
+        found[EDITS] = (*found[EDITS], came_before)
     if recipe.decontaminate is not None:
         step = EDITS if recipe.decontaminate.mode == "cut" else DECONTAMINATE
         found[step] = (*found.get(step, ()), *recipe.decontaminate.rules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from datassay.cli.clusters import cluster_of, dropped_said, heading, members_of, place
 from datassay.cli.run_folder import RunFolder
 from datassay.corpus.edits import edited
 from datassay.corpus.errors import InputError
@@ -18,6 +19,8 @@ MAX_DUPLICATES = 10
 MAX_EDITS = 20
 EDIT_CHARACTERS = 60
 """How much of what an edit takes out is shown."""
+KINDS = {"exact": "the same text", "payload": "the same HTML", "url": "the same URL", "near": "a near copy"}
+"""What makes a document a copy, in words."""
 MAX_DOCUMENTS = 10
 """Ledgers that are shown where a URL was captured more often; the others are named by id."""
 
@@ -108,25 +111,54 @@ def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) 
         value = "null" if reason["value"] is None else f"{reason['value']:.6g}"
         yield f"  {reason['rule']:<28} is {value}, keeps {reason['limit']}"
     if decision["kept_for"] is not None:
-        yield f"  duplicate of {decision['kept_for']}, which stays for it"
+        because = f": {KINDS[decision['kind']]}" if decision.get("kind") else ""  # not in runs of older versions
+        yield f"  duplicate of {decision['kept_for']}, which stays for it{because}"
 
 
 def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
     if "pairs" not in run.datasets():
         return
+    if run.has("decide"):
+        yield from _cluster(run, connection, name)
     pairs = _rows(
         connection,
-        "SELECT other, similarity, kind, url "
-        "FROM (SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind FROM pairs WHERE a = $1 OR b = $1) "
-        "LEFT JOIN documents ON documents.id = other ORDER BY similarity DESC, other",
+        """
+        SELECT other, max(similarity) AS similarity, string_agg(kind, ', ' ORDER BY kind) AS kinds,
+               any_value(url) AS url
+        FROM (SELECT CASE WHEN a = $1 THEN b ELSE a END AS other, similarity, kind FROM pairs WHERE a = $1 OR b = $1)
+        LEFT JOIN documents ON documents.id = other
+        GROUP BY other ORDER BY similarity DESC NULLS LAST, other
+        """,
         name,
     )
     if pairs:
         yield f"duplicates {len(pairs)} verified"
-    for pair in pairs[:MAX_DUPLICATES]:
-        yield f"  {pair['kind']:<6} {pair['similarity']:.3f}  {pair['other']}  {pair['url'] or ''}".rstrip()
+    shown = pairs[:MAX_DUPLICATES]
+    width = max([6, *(len(pair["kinds"]) for pair in shown)])
+    for pair in shown:
+        similarity = "     " if pair["similarity"] is None else f"{pair['similarity']:.3f}"
+        yield f"  {pair['kinds']:<{width}} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
     if len(pairs) > MAX_DUPLICATES:
         yield f"  and {len(pairs) - MAX_DUPLICATES} more"
+
+
+def _cluster(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
+    """The cluster that the document is in, if it is in one: which document stays and why, and who is in it."""
+    found = cluster_of(run, connection, name)
+    if found is None:
+        return
+    members = members_of(run, connection, found.cluster)
+    (this,) = (member for member in members if member.id == name)
+    yield f"cluster    {heading(found)}"
+    if not this.stays:
+        yield f"  the other stays for this one: {this.because}"
+    for member in members[:MAX_DUPLICATES]:
+        similarity = "     " if member.similarity is None else f"{member.similarity:.3f}"
+        yield f"  {place(member):<6} {similarity}  {member.id}  {member.url or ''}".rstrip()
+    if len(members) > MAX_DUPLICATES:
+        yield f"  and {len(members) - MAX_DUPLICATES:,} more members"
+    for sentence in dropped_said(found):
+        yield f"  {sentence}"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from datassay.corpus.store import Outputs, ParquetShard
 if TYPE_CHECKING:
     import tldextract
 
-VERSION = 2
+VERSION = 3
 CENSUS_VERSION = 2
 
 CENSUS = pa.schema([pa.field("chance", pa.float64(), nullable=False)])
@@ -295,6 +295,7 @@ def _record_row(
         "id": document["id"] if document is not None else None,
         "url": _encodable(record.url),
         "source_id": _encodable(record.source_id),
+        "payload_hash": None if record.html is None else xxhash.xxh3_128_hexdigest(record.html),
     }
 
 

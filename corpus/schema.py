@@ -12,7 +12,7 @@ DOCUMENT = pa.schema(
         pa.field("url", pa.string()),
         pa.field("domain", pa.string()),  # registered domain of the URL, or what the input says
         pa.field("date", pa.string()),  # ISO 8601 as the input has it
-        pa.field("source", pa.string(), nullable=False),  # "input", "reference", or "validation/" and its domain
+        pa.field("source", pa.string(), nullable=False),  # "input" or its name, "reference", "validation/" and domain
         pa.field("source_id", pa.string()),  # the input's own identifier, such as WARC-Record-ID
         pa.field("file", pa.string(), nullable=False),  # name of the input file relative to its root
         pa.field("offset", pa.int64(), nullable=False),  # byte offset (WARC) or row number (others) in that file
@@ -31,6 +31,7 @@ RECORD = pa.schema(
         pa.field("id", pa.string()),  # the document, where there is one
         pa.field("url", pa.string()),
         pa.field("source_id", pa.string()),
+        pa.field("payload_hash", pa.string()),  # XXH3-128 of the page's bytes, 32 hex digits; null for text
     ]
 )
 

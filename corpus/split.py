@@ -33,6 +33,9 @@ HELD_OUT = "held_out"
 BIG_DOMAIN_SHARE = 0.05
 """A domain with more than this share of the bytes is split by document: it is too large to be held out as a whole."""
 
+INPUT_ONLY = f"source <> '{REFERENCE}' AND source NOT LIKE '{REFERENCE}/%' AND source NOT LIKE '{VALIDATION}%'"
+"""The SQL condition for what `is_input` says of a source."""
+
 SPLIT = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -53,6 +56,11 @@ class SplitPlan(BaseModel, frozen=True, extra="forbid"):
     """Seed of the hash that holds units out."""
     without_domains: tuple[str, ...] = ()
     """Domains of the validation files that are left out."""
+
+
+def is_input(source: str) -> bool:
+    """Whether a source is a part of what is refined: neither validation nor the reference of a score."""
+    return not source.startswith((VALIDATION, f"{REFERENCE}/")) and source != REFERENCE
 
 
 def split(inputs: Inputs, settings: SplitPlan, out: Outputs) -> None:
@@ -105,7 +113,7 @@ def _roles(shard: Path, settings: SplitPlan, big: set[str]) -> Iterator[tuple[st
                 if domain == "*":
                     domain = _own_domain(batch["metadata"][i].as_py(), domains[i])
                 yield ids[i], "unused" if domain in settings.without_domains else "validation", domain
-            elif source == REFERENCE or source.startswith(f"{REFERENCE}/"):
+            elif not is_input(source):
                 yield ids[i], REFERENCE, None
             elif chance[i] < settings.share:
                 yield ids[i], "validation", HELD_OUT

@@ -7,6 +7,7 @@ best, and two groups that only a failing document joins stay two.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +22,11 @@ CLUSTER = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("cluster", pa.string(), nullable=False),  # the smallest id of its documents
         pa.field("kept_for", pa.string()),  # the document that stays in place of this one; null for the one that stays
+        pa.field("kind", pa.string()),  # what makes it a copy of that, see `joining_kinds`; null for the one that stays
     ]
 )
+KINDS = ("exact", "payload", "url", "near")
+"""What edges are made of, the surest first."""
 
 
 def clusters(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
@@ -54,17 +58,25 @@ def _root(parent: NDArray[np.int64], node: int) -> int:
     return node
 
 
-def preference(documents: pa.Table, keep_by: Sequence[KeepCriterion]) -> NDArray[np.int64]:
+def preference(
+    documents: pa.Table, keep_by: Sequence[KeepCriterion], source_priority: Sequence[str] = ()
+) -> NDArray[np.int64]:
     """Place of each document, 0 for the one to prefer to all others, (documents,).
 
     documents: id, and of what `keep_by` names: quality (higher wins), n_chars (longer), date (older, compared as ISO
-               8601 text). Null and NaN lose.
+               8601 text), source (by its place among the patterns of source_priority). Null and NaN lose. With a
+               column `is_old`, documents of an index come before all others.
     """
     columns = {"id": documents["id"]}
     keys = []
+    if "is_old" in documents.column_names:
+        columns["is_old"] = documents["is_old"].cast(pa.int8())
+        keys.append(("is_old", "descending"))
     for criterion in keep_by:
         if criterion == "quality":
             columns[criterion] = pc.fill_null(documents["quality"], float("nan"))  # one kind of unknown, sorted last
+        elif criterion == "source":
+            columns[criterion] = _source_places(documents["source"], source_priority)
         else:
             columns[criterion] = documents["n_chars" if criterion == "length" else "date"]
         keys.append((criterion, "descending" if criterion in ("quality", "length") else "ascending"))
@@ -72,6 +84,16 @@ def preference(documents: pa.Table, keep_by: Sequence[KeepCriterion]) -> NDArray
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
     return places
+
+
+def _source_places(sources: pa.ChunkedArray, source_priority: Sequence[str]) -> pa.Array:
+    """The place of each document's source among the patterns, 0 for the first; behind all of them if none fits."""
+    names = sources.unique()
+    places = [
+        next((i for i, pattern in enumerate(source_priority) if fnmatchcase(name, pattern)), len(source_priority))
+        for name in names.to_pylist()
+    ]
+    return pa.array(places, pa.int64()).take(pc.index_in(sources, value_set=names).combine_chunks())
 
 
 def choose(roots: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,10 +108,35 @@ def choose(roots: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.in
     return best[roots]
 
 
-def resolve(pairs: pa.Table, passing: pa.Table, *, keep_by: Sequence[KeepCriterion]) -> pa.Table:
+def joining_kinds(
+    a: NDArray[np.int64], b: NDArray[np.int64], kinds: NDArray[np.int64], kept: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The kind, as its place in KINDS, that makes each node a copy of the one that stays for it, (nodes,); -1 for none.
+
+    kinds: (edges,), as places in KINDS
+    kept:  (nodes,), the node that stays of each node's component
+
+    It is the first kind whose edges, with those of surer kinds, lead from one to the other. So two copies of a text are
+    "exact" though both have an edge only to a third, and a copy of a near copy is "near".
+    """
+    found = np.full(len(kept), -1)
+    is_open = kept != np.arange(len(kept))
+    for kind in range(len(KINDS)):
+        if (kinds == kind).any():
+            usable = kinds <= kind
+            roots = clusters(a[usable], b[usable], len(kept))
+            joined = is_open & (roots == roots[kept])
+            found[joined] = kind
+            is_open &= ~joined
+    return found
+
+
+def resolve(
+    pairs: pa.Table, passing: pa.Table, *, keep_by: Sequence[KeepCriterion], source_priority: Sequence[str] = ()
+) -> pa.Table:
     """Cluster the documents that pass everything else, and choose the one of each cluster that stays.
 
-    pairs:   a, b: verified edges; one with an end that is not in `passing` does not count
+    pairs:   a, b, kind (of KINDS): verified edges; one with an end that is not in `passing` does not count
     passing: id, and the columns that `preference` needs
     returns: CLUSTER, one row for each document that has an edge, ordered by id
     """
@@ -98,8 +145,15 @@ def resolve(pairs: pa.Table, passing: pa.Table, *, keep_by: Sequence[KeepCriteri
     a, b = pc.index_in(pairs["a"], value_set=ids), pc.index_in(pairs["b"], value_set=ids)
     counts = pc.and_(pc.is_valid(a), pc.is_valid(b))
     ends_a, ends_b = np.asarray(a.filter(counts), np.int64), np.asarray(b.filter(counts), np.int64)
+    kinds = np.asarray(pc.index_in(pairs["kind"].filter(counts), value_set=pa.array(KINDS)), np.int64)
     roots = clusters(ends_a, ends_b, len(ids))
-    kept = choose(roots, preference(passing, keep_by))
+    kept = choose(roots, preference(passing, keep_by, source_priority))
     members = np.unique(np.concatenate([ends_a, ends_b]))
-    kept_for = pa.array(kept[members], mask=kept[members] == members)
-    return pa.table([ids.take(pa.array(members)), ids.take(pa.array(roots[members])), ids.take(kept_for)], CLUSTER)
+    stays = kept[members] == members
+    kept_for = pa.array(kept[members], mask=stays)
+    kind = pa.array(joining_kinds(ends_a, ends_b, kinds, kept)[members], mask=stays)
+    columns = [
+        *(ids.take(pa.array(members)), ids.take(pa.array(roots[members])), ids.take(kept_for)),
+        pa.array(KINDS).take(kind),
+    ]
+    return pa.table(columns, CLUSTER)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 
-KeepCriterion = Literal["quality", "length", "date"]
+from datassay.dedup.bloom import Bloom
+from datassay.dedup.shingles import ShingleUnit
+from datassay.dedup.url_keys import UrlKeys
+
+KeepCriterion = Literal["quality", "length", "date", "source"]
 
 
 class MinHash(BaseModel, frozen=True, extra="forbid"):
@@ -23,6 +27,8 @@ class MinHash(BaseModel, frozen=True, extra="forbid"):
     shingle_chars: PositiveInt = 8
     """Characters of a shingle, in documents of a script without spaces. With 1.6 characters to a Chinese word, changing
     a word changes as large a share of these as it does of shingles of five words."""
+    shingle_unit: ShingleUnit = "auto"
+    """"auto": characters in documents of a script without spaces, words in all others. "characters": in all."""
     seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of the permutations."""
 
@@ -32,11 +38,26 @@ class DedupSettings(BaseModel, frozen=True, extra="forbid"):
 
     exact: bool = True
     """Find documents with the same text; without it, such documents are found by MinHash."""
+    url: UrlKeys | None = None
+    """Documents of the same URL are copies, whatever their texts; a document without one is nobody's copy."""
+    payload: bool = False
+    """Pages of the same bytes of HTML are copies; rows that were text already are nobody's."""
     minhash: MinHash | None = MinHash()
     """Find near duplicates."""
+    bloom: Bloom | None = None
+    """Cut paragraphs, and drop documents, of text that came before; as an edit and a rule, not as clusters."""
     keep_by: tuple[KeepCriterion, ...] = ("quality", "length", "date")
     """What decides, in this order, which document of a cluster stays: the higher quality score, the longer text, the
-    older date. The smaller id decides last; an unknown value loses."""
+    older date, the source that `source_priority` names first. The smaller id decides last; an unknown value loses."""
+    source_priority: tuple[str, ...] = ()
+    """Names of [input] sources, best first, for "source" in `keep_by`; in a pattern, `*` stands for anything. A source
+    that none of them names loses to all others."""
+
+    @model_validator(mode="after")
+    def _has_an_order_of_sources(self) -> DedupSettings:
+        if ("source" in self.keep_by) != bool(self.source_priority):
+            raise ValueError('keep_by with "source" and source_priority go together: give both or neither')
+        return self
 
 
 PRESETS = {
@@ -62,15 +83,15 @@ def s_curve(bands: int, rows: int, similarity: float) -> float:
     return float(1 - (1 - similarity**rows) ** bands)
 
 
-TEXT_PARTITION_BYTES = 1 << 30
-"""Bytes of cleaned Parquet shards to a partition of text hashes."""
-BAND_PARTITION_ROWS = 4 << 20
-"""Band keys to a partition: pairing them takes 90 bytes each where a tenth are shared, 160 where all are (measured)."""
+TEXT_PARTITION_ROWS = 1 << 20
+"""Text hashes to a partition."""
+BAND_PARTITION_ROWS = 2 << 20
+"""Band keys to a partition."""
 
 
-def n_text_partitions(n_bytes: int) -> int:
-    """Partitions for the text hashes of cleaned shards of `n_bytes` in all: a power of two, at least 1."""
-    return power_of_two(n_bytes, TEXT_PARTITION_BYTES)
+def n_text_partitions(n_documents: int) -> int:
+    """Partitions for the text hashes of this many documents: a power of two, at least 1."""
+    return power_of_two(n_documents, TEXT_PARTITION_ROWS)
 
 
 def n_band_partitions(n_documents: int, bands: int) -> int:

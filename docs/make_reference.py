@@ -33,7 +33,7 @@ from datassay.cli.signals import OPTIONAL
 from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
-from datassay.dedup import cut, exact
+from datassay.dedup import bloom, cut, exact
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
 from datassay.filters import (
@@ -86,9 +86,15 @@ STAGES = {
     "frequent_ngrams": "`frequent_ngrams`: those that too many documents hold to count",
     "decontaminate": "`decontamination` (signals), `contamination` (what is shared with which question), `edits`",
     "report_questions": "`question_files`, `question_documents`: what was found of each file, and each question",
+    "bloom_count": "`registers`: of HyperLogLog, of each shard, unless `dedup.bloom.n_units` gives their number",
+    "bloom": "`bloom` (signals) and `edits`, by shard: what came before, found in one pass over all documents",
     "edit": "`edits`: every span that is cut or replaced; `edited`: signals of what they leave",
     "texts": "`texts`: hashes of texts, by partition",
     "exact": "`pairs` of the same text; `repeats`: the copies that are signed no more",
+    "payload_keys": "`keys`: hashes of payloads, by partition",
+    "payload_pairs": "`pairs` of the same payload",
+    "url_keys": "`keys`: hashes of normalised URLs, by partition",
+    "url_pairs": "`pairs` of the same URL",
     "sign": "`signatures` and shingle sets; `bands`: their keys, by partition",
     "candidates": "`candidates`: pairs that share a band",
     "attach": "`halves`: candidates with the shingles of their first document",
@@ -176,6 +182,7 @@ PARQUET = (
     Dataset("contamination", decontaminate, "CONTAMINATION"),
     Dataset("questions", decontaminate, "QUESTION_DOCUMENTS"),
     Dataset("question_files", decontaminate, "QUESTION_FILES"),
+    Dataset("bloom", bloom, "BLOOM"),
     Dataset("edits", edits, "EDIT"),
     Dataset(
         "repeats",
@@ -353,11 +360,16 @@ def key_rows(kind: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
         if inner is None:
             yield key_row(kind, name, prefix)
         else:
-            is_optional = kind.model_fields[name].annotation is not inner
-            is_on = kind.model_fields[name].default is not None
-            others = "`false`, a preset's name," if is_on else "`true`, `false`,"
-            options = f"{others} or a table of the keys below. " if is_optional else ""
-            yield code(prefix + name), "table", "its defaults" if is_on else "none", options + field_docs(kind)[name]
+            field = kind.model_fields[name]
+            is_off = field.default is None
+            switch = "`true`, `false`" if is_off else "`false`, a preset's name"
+            options = f"{switch}, or a table of the keys below. " if field.annotation is not inner else ""
+            yield (
+                code(prefix + name),
+                "table",
+                "`false`" if is_off else "its defaults",
+                options + field_docs(kind)[name],
+            )
             yield from key_rows(inner, f"{prefix}{name}.")
 
 
@@ -432,6 +444,8 @@ def signals() -> Iterator[str]:
     yield signal_table(Dataset("bad_words", bad_words, "BAD_WORD_SIGNALS"))
     yield "### Of questions, with [decontaminate]\n"
     yield signal_table(Dataset("decontamination", decontaminate, "DECONTAMINATION"))
+    yield "### Of repeated text, with dedup.bloom\n"
+    yield signal_table(Dataset("bloom", bloom, "BLOOM"))
     yield "### Of edits\n\nMeasured where the recipe edits, or a rule mentions one.\n"
     yield table(("signal", "definition"), [(code(name), text) for name, text in edit.EDIT_SIGNALS.items()])
     yield "### Of quality\n"
@@ -528,6 +542,7 @@ def stage_rows() -> list[tuple[str, str]]:
         "input": {"paths": ["x"]},
         "language": {"min_score": "auto"},
         "signals": [{"name": "NAME", "join": "x.parquet"}],
+        "dedup": {"url": True, "payload": True, "bloom": True, "lines": True, "substrings": True},
         "measure": list(OPTIONAL),
         "edits": [{"preset": "citations"}],
         "urls": {},
@@ -535,7 +550,6 @@ def stage_rows() -> list[tuple[str, str]]:
         "decontaminate": {"questions": {"x": "x"}},
         "scores": [{"name": "NAME", "kind": "logistic", "reference": ["x"]}],
         "quality": {"reference": ["x"]},
-        "dedup": {"lines": True, "substrings": True},
         "ablate": {"presets": ["gopher"]},
     }
     combined = {**everything, "quality": {"combine": ["NAME"]}}
@@ -559,7 +573,14 @@ def datasets() -> Iterator[str]:
     assert not missing, f"datasets without a schema here: {missing}"
     yield (
         f"Views of `datassay query` and of the Python door: {', '.join(map(code, DATASETS))}, `user_NAME` for each "
-        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own.\n"
+        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own; views "
+        "only: `clusters` (`cluster`, `n_documents`, `kept`), which `decisions` say.\n"
+    )
+    yield (
+        "Three more views say which source duplicates which. `duplicates`: a row for each document that another stays "
+        "for, with `kind`, and `source`, `file`, `domain` and `url` of both (`kept_source` and so on). "
+        "`source_duplicates`: how many documents and bytes of one source were dropped for documents of another, and "
+        "because of what. `source_pairs`: edges between the documents of two sources, whatever was decided.\n"
     )
     for dataset in PARQUET:
         yield f"### {dataset.name}\n"

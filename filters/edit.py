@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -82,15 +83,15 @@ def edited_schema(settings: EditSettings) -> pa.Schema:
 def find_edits(inputs: Inputs, settings: EditSettings, out: Outputs) -> None:
     """Find the edits of each document of dataset `clean`; writes datasets `edits` (EDIT) and `edited` (signals).
 
-    Reads also, if there, the edits of an earlier stage as dataset `given`. Counts documents, edits, and the edits of
-    each rule.
+    Reads also, if there, the edits of earlier stages as datasets `given` and `repeated`. Counts documents, edits, and
+    the edits of each rule.
     """
-    given = _Given(inputs)
+    given = [_Given(inputs, name) for name in ("given", "repeated")]
     schema = edited_schema(settings)
     with out.parquet("edits", EDIT) as edits, out.parquet("edited", schema) as signals:
         for batch in read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=BATCH_ROWS):
             ids, texts = batch["id"], batch["text"]
-            found, columns = _measured(ids, texts, settings, given.of(ids))
+            found, columns = _measured(ids, texts, settings, [edits.of(ids) for edits in given])
             for part in found.to_batches():
                 edits.write(part)
             columns["edited_char_count"] = _chars_left(batch, found)
@@ -101,10 +102,10 @@ def find_edits(inputs: Inputs, settings: EditSettings, out: Outputs) -> None:
 
 
 def _measured(
-    ids: pa.Array, texts: pa.Array, settings: EditSettings, given: Cuts
+    ids: pa.Array, texts: pa.Array, settings: EditSettings, given: Sequence[Cuts]
 ) -> tuple[pa.Table, dict[str, NDArray[np.int64] | NDArray[np.float64]]]:
     """The merged edits of a batch, and its signals but for the characters that are left."""
-    parts = [given]
+    parts = [*given]
     columns: dict[str, NDArray[np.int64] | NDArray[np.float64]] = {}
     n_words = word_counts(texts) if settings.presets else np.zeros(len(ids), np.int64)
     for entry in settings.lines:
@@ -129,8 +130,8 @@ def _measured(
 class _Given:
     """The edits of an earlier stage on one shard, handed out batch by batch."""
 
-    def __init__(self, inputs: Inputs) -> None:
-        self._batches = read_batches(inputs.files.get("given", ()))
+    def __init__(self, inputs: Inputs, name: str) -> None:
+        self._batches = read_batches(inputs.files.get(name, ()))
         self._table = EDIT.empty_table()
 
     def of(self, ids: pa.Array) -> Cuts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ N_BINS = 40
 N_SAMPLES = 4
 """Documents shown of each reason, and of those that were kept."""
 SAMPLE_CHARACTERS = 700
-N_CLUSTERS = 8
 N_OVERLAPS = 10
 N_REPEATS = 15
 N_DOMAINS = 15
+N_CROSSINGS = 30
+"""Rows shown of which source duplicates which."""
 N_SIGNALS = 12
 """Histograms: of the signals whose rules drop most."""
 
@@ -123,17 +123,39 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """Duplicates that belong together, and the one that stays."""
+class DuplicateRow:
+    """Documents of one group that were dropped for documents of another, or the same."""
 
-    size: int
-    kept: str
-    kept_url: str | None
-    other_url: str | None
-    similarity: float
+    group: str
+    kept_group: str
     kind: str
-    difference: tuple[tuple[str, str], ...]
-    """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
+    n_documents: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Edges between the documents of two groups, in either direction."""
+
+    group_a: str
+    group_b: str
+    kind: str
+    n_pairs: int
+    similarity: float | None
+    """Mean; None where it was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Which sources duplicate which; by file or by domain where all documents have one source."""
+
+    by: str
+    """What the groups are: source, file or domain."""
+    duplicates: tuple[DuplicateRow, ...]
+    pairs: tuple[PairRow, ...]
+    n_more: int
+    """Rows of `duplicates` that are not shown."""
+    n_more_pairs: int
 
 
 def connect(run: RunFolder) -> duckdb.DuckDBPyConnection:
@@ -294,11 +316,13 @@ def samples(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -
     groups.append(("duplicate", "kept_for IS NOT NULL", ""))
     found = []
     for title, condition, rule in groups:
-        rows = connection.execute(
-            f"""
-            SELECT id, url, reasons, kept_for, text FROM judged JOIN documents USING (id)
-            WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}
+        chosen = connection.execute(f"SELECT id FROM judged WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}").fetchall()
+        rows = connection.execute(  # by id, so that no other text is read
             """
+            SELECT id, url, reasons, kept_for, text FROM documents JOIN judged USING (id)
+            WHERE documents.id IN (SELECT unnest($1)) ORDER BY id
+            """,
+            [[name for (name,) in chosen]],
         ).fetchall()
         if rows:
             found.append((title, [_sample(row, rule) for row in rows]))
@@ -314,52 +338,45 @@ def _sample(row: tuple[Any, ...], rule: str) -> Sample:
     return Sample(name, url, ", ".join(shown), text[:SAMPLE_CHARACTERS], len(text) > SAMPLE_CHARACTERS)
 
 
-def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    """(size, number of clusters of that size)."""
+def crossing(connection: duckdb.DuckDBPyConnection) -> Crossing:
+    """Which sources duplicate which, the most documents first; by file where there is one source, by domain where there
+    is one file."""
+    n = _one(connection, "SELECT count(DISTINCT source), count(DISTINCT file) FROM documents JOIN judged USING (id)")
+    by = "source" if n[0] > 1 else "file" if n[1] > 1 else "domain"
+    dropped = connection.execute(
+        f"""
+        SELECT coalesce({by}, 'none'), coalesce(kept_{by}, 'none'), kind, count(*), sum(n_bytes)::BIGINT
+        FROM duplicates JOIN text USING (id) GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
+        """
+    ).fetchall()
+    joined = connection.execute(
+        f"""
+        WITH ends AS (
+            SELECT coalesce(x.{by}, 'none') AS x, coalesce(y.{by}, 'none') AS y, kind, similarity
+            FROM pairs JOIN documents x ON x.id = a JOIN documents y ON y.id = b
+            WHERE a IN (SELECT id FROM judged) AND b IN (SELECT id FROM judged))
+        SELECT least(x, y), greatest(x, y), kind, count(*), avg(similarity)
+        FROM ends GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
+        """
+    ).fetchall()
+    return Crossing(
+        by,
+        tuple(DuplicateRow(*row) for row in dropped[:N_CROSSINGS]),
+        tuple(PairRow(*row) for row in joined[:N_CROSSINGS]),
+        max(0, len(dropped) - N_CROSSINGS),
+        max(0, len(joined) - N_CROSSINGS),
+    )
+
+
+def sources(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, int, int]]:
+    """(source, documents, kept, bytes, bytes kept), the largest first."""
     return connection.execute(
         """
-        SELECT size, count(*)
-        FROM (SELECT count(*) AS size FROM judged WHERE cluster IS NOT NULL GROUP BY cluster)
-        WHERE size > 1 GROUP BY 1 ORDER BY 1
+        SELECT source, count(*), count(*) FILTER (keep), sum(n_bytes)::BIGINT,
+               coalesce(sum(n_bytes) FILTER (keep), 0)::BIGINT
+        FROM documents JOIN judged USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1
         """
     ).fetchall()
-
-
-def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
-    """The largest clusters, each with the document that stays and the word difference to its nearest other."""
-    rows = connection.execute(
-        f"""
-        WITH largest AS (
-            SELECT kept_for, count(*) + 1 AS size FROM judged WHERE kept_for IS NOT NULL
-            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
-        near AS (
-            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, similarity, kind,
-                   row_number() OVER (PARTITION BY kept_for ORDER BY similarity, other) AS place
-            FROM largest JOIN pairs ON a = kept_for OR b = kept_for)
-        SELECT size, kept_for, stays.url, goes.url, similarity, kind, stays.text, goes.text
-        FROM near JOIN documents stays ON stays.id = kept_for JOIN documents goes ON goes.id = other
-        WHERE place = 1 ORDER BY size DESC, kept_for
-        """
-    ).fetchall()
-    return [
-        Cluster(size, kept, kept_url, other_url, similarity, kind, word_difference(kept_text, other_text))
-        for size, kept, kept_url, other_url, similarity, kind, kept_text, other_text in rows
-    ]
-
-
-def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:
-    """The first words of two texts against each other, runs of the same kind joined."""
-    a, b = kept.split()[:n_words], other.split()[:n_words]
-    difference = []
-    for kind, a_low, a_high, b_low, b_high in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if kind == "equal":
-            difference.append(("same", " ".join(a[a_low:a_high])))
-        else:
-            if a_high > a_low:
-                difference.append(("gone", " ".join(a[a_low:a_high])))
-            if b_high > b_low:
-                difference.append(("new", " ".join(b[b_low:b_high])))
-    return tuple(difference)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from datassay.cli.report import facts, figures
+from datassay.cli import clusters, difference
+from datassay.cli.report import duplicates, facts, figures
 from datassay.cli.report.figure import Figure
 from datassay.cli.report.worth import Worth, read_worth
 from datassay.cli.run_folder import RunFolder
@@ -45,6 +46,8 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
     content = gather(run)
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters.update(number=_number, signed=_signed, share=_share)
+    environment.filters.update(domains=clusters.domains_said, pairs=clusters.pairs_said, dropped=clusters.dropped_said)
+    environment.filters.update(hidden=difference.hidden, notes=difference.notes)
     page = environment.get_template("page.html").render(
         **content,
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
@@ -62,6 +65,9 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
             "funnel": [asdict(row) for row in content["funnel"]],
             "rules": [asdict(row) for row in content["rules"]],
             "records": content["records"],
+            "sources": content["sources"],
+            "crossing": None if content["crossing"] is None else asdict(content["crossing"]),
+            "duplicates": content["duplicates"].numbers(),
         },
     )
     return path
@@ -74,7 +80,6 @@ def gather(run: RunFolder) -> dict[str, Any]:
     rules = facts.rules(connection)
     funnel = facts.funnel(run, connection)
     languages, domains = facts.languages(connection), facts.domains(connection)
-    sizes = facts.cluster_sizes(connection)
     return {
         "run": run,
         "recipe": run.manifest["recipe"],
@@ -108,10 +113,9 @@ def gather(run: RunFolder) -> dict[str, Any]:
             domains,
         ),
         "samples": facts.samples(connection, rules),
-        "cluster_sizes": Figure.make(
-            "Clusters by size", figures.cluster_sizes(sizes), ("documents", "clusters"), sizes
-        ),
-        "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
+        "duplicates": duplicates.gather(run, connection),
+        "crossing": facts.crossing(connection) if run.names_kinds else None,
+        "sources": facts.sources(connection),
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],
         "versions": [
             ("Python", platform.python_version()),

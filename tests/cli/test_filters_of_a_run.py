@@ -91,7 +91,8 @@ def test_limits_of_languages_come_from_the_corpus(run: RunFolder) -> None:
     (path,) = run.files("thresholds", "thresholds")
     found = json.loads(path.read_bytes())
     n_english = rows(
-        run, "SELECT count(*) FROM signals JOIN documents USING (id) WHERE source = 'input' AND language = 'en'"
+        run,
+        "SELECT count(*) FROM signals JOIN documents USING (id) WHERE source IN ('input', 'feed') AND language = 'en'",
     )
     assert [(found["en"]["documents"],)] == n_english
     assert rows(run, "SELECT DISTINCT language_min_score FROM signals WHERE language = 'en'") == [
@@ -128,7 +129,15 @@ def test_scores_are_combined_and_cut_by_group(tiny: Path, tmp_path: Path) -> Non
             'by = "language"\nkeep = { en = "top 50%", "*" = ">= 0" }',
         )
     )
-    for name in ("pages.warc.gz", "rows.jsonl", "reference.jsonl", "books.jsonl", "blogs.jsonl", "shout.py"):
+    for name in (
+        "pages.warc.gz",
+        "feed.warc.gz",
+        "rows.jsonl",
+        "reference.jsonl",
+        "books.jsonl",
+        "blogs.jsonl",
+        "shout.py",
+    ):
         (tmp_path / name).write_bytes((tiny / name).read_bytes())
     (tmp_path / "recipe.toml").write_text(source)
     assert run_recipe(Request(tmp_path / "recipe.toml", tmp_path / "run", until="decide", workers=0)) == 0
@@ -139,7 +148,7 @@ def test_scores_are_combined_and_cut_by_group(tiny: Path, tmp_path: Path) -> Non
         WITH ranked AS (
             SELECT id, quality_bucket, percent_rank() OVER (ORDER BY logit) AS a,
                    percent_rank() OVER (ORDER BY ppl DESC) AS b
-            FROM signals JOIN documents USING (id) WHERE source = 'input')
+            FROM signals JOIN documents USING (id) WHERE source IN ('input', 'feed'))
         SELECT quality_bucket, greatest(a, b) FROM ranked
         """,
     )

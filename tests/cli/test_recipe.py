@@ -70,7 +70,10 @@ def test_smallest_recipe_has_defaults_and_the_files_name(tmp_path: Path) -> None
         ("input = 3\n", "my.toml:1: input: Input should be a valid dictionary"),
         # what is missing
         ("name = 'x'\n", "my.toml: 'input' is missing"),
-        ("[input]\nfields = { text = 'body' }\n", "my.toml:1: input: no input: give `paths` or `paths_from`"),
+        (
+            "[input]\nfields = { text = 'body' }\n",
+            "my.toml:1: input: no input: give `paths`, `paths_from` or `sources`",
+        ),
         (SMALLEST + "[quality]\nkeep = 'top 30%'\n", "my.toml:3: quality: give either `reference`"),
         # cut-offs, presets and rules
         (

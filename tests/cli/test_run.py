@@ -19,7 +19,7 @@ def run(recipe: Path, folder: Path, *, until: str, **options: object) -> dict[st
 
 
 def input_ids(folder: Path) -> set[str]:
-    rows = open_run(folder).connect().execute("SELECT id FROM documents WHERE source = 'input'").fetchall()
+    rows = open_run(folder).connect().execute("SELECT id FROM documents WHERE source IN ('input', 'feed')").fetchall()
     return {name for (name,) in rows}
 
 
@@ -29,10 +29,10 @@ def test_until_stops_after_the_stage(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_every_record_is_accounted_for(tiny: Path, tmp_path: Path) -> None:
-    """46 responses and a cut one in the archive, 9 rows, 25 rows of reference for each of three scores, and 6 + 6 rows
-    of validation."""
+    """46 responses and a cut one in the archive, 2 in the feed, 9 rows, 25 rows of reference for each of three scores,
+    and 6 + 6 rows of validation."""
     counts = run(tiny / "recipe.toml", tmp_path, until="extract")["extract"]
-    assert counts["records"] == 47 + 9 + 3 * 25 + 6 + 6
+    assert counts["records"] == 47 + 2 + 9 + 3 * 25 + 6 + 6
     assert counts["skipped_status_404"] == 1
     assert counts["quarantine"] == 1  # the cut one
     assert counts["page"] + counts["skipped"] + counts["quarantine"] == counts["records"]
@@ -50,10 +50,10 @@ def test_a_sample_is_part_of_a_larger_sample(tiny: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_a_limit_takes_so_many_pages(tiny: Path, tmp_path: Path, limit: int) -> None:
-    """55 pages of the input are whole; one of them, empty, becomes no document. Reference and validation stay whole."""
+    """57 pages of the input are whole; one of them, empty, becomes no document. Reference and validation stay whole."""
     counts = run(tiny / "recipe.toml", tmp_path, until="clean", limit=limit)
     taken = len(input_ids(tmp_path))
-    assert taken == 53 if limit == 1000 else taken in (limit - 1, limit)
+    assert taken == 55 if limit == 1000 else taken in (limit - 1, limit)
     assert counts["extract"]["page"] == taken + 87
 
 
@@ -81,7 +81,7 @@ def test_given_models_count_by_content(tiny: Path, finished: Path, tmp_path: Pat
     run(tiny / "recipe.toml", tmp_path / "run", until="decide", changes=changes)
     connection = open_run(tmp_path / "run").connect()
     assert connection.execute("SELECT count(*), min(quality) >= 0, max(quality) <= 1 FROM quality").fetchall() == [
-        (53, True, True)
+        (55, True, True)
     ]
 
 

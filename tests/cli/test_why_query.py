@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,12 @@ def test_why_by_url_and_by_source_id(run: RunFolder) -> None:
 
 
 def test_why_shows_every_document_of_a_url(run: RunFolder) -> None:
-    assert explain(run, "https://rows.example.org/all").count("\ndecision   ") == 9
+    assert explain(run, "rows.example.org/all").count("\ndecision   ") == 9
 
 
 def test_why_of_a_url_with_many_documents_ends(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datassay.cli.why.MAX_DOCUMENTS", 2)
-    text = explain(run, "https://rows.example.org/all")
+    text = explain(run, "rows.example.org/all")
     assert text.count("\ndecision   ") == 2
     assert len(text.partition("\n\nand 7 more documents of this URL\n")[2].split()) == 7
 
@@ -94,7 +95,12 @@ def test_why_of_a_duplicate_names_the_one_that_stays(run: RunFolder) -> None:
     name = one(run, "SELECT id FROM decisions WHERE kept_for IS NOT NULL ORDER BY id LIMIT 1")
     stays = one(run, f"SELECT kept_for FROM decisions WHERE id = '{name}'")
     text = explain(run, name)
-    assert f"\n  duplicate of {stays}, which stays for it\n" in text
+    kind = {"exact": "the same text", "near": "a near copy"}[
+        one(run, f"SELECT kind FROM duplicates WHERE id = '{name}'")
+    ]
+    assert f"\n  duplicate of {stays}, which stays for it: {kind}\n" in text
+    assert re.search(rf"^cluster    \d+ documents; {stays} stays: \w", text, re.M)
+    assert "\n  the other stays for this one: " in text
     assert "\nduplicates " in text
     assert stays in text.split("\nduplicates ")[1]
 
@@ -137,7 +143,8 @@ def test_report_of_a_run_that_has_not_come_far(begun: RunFolder) -> None:
 
 
 def test_query_has_a_view_of_everything(run: RunFolder) -> None:
-    views = ("documents", "records", "signals", "pairs", "split", "decisions", "corpus", "quality", "user_shout_share")
+    views = ("documents", "records", "signals", "pairs", "split", "decisions", "clusters", "corpus", "quality")
+    views += ("user_shout_share",)
     for view in views:
         assert int(one(run, f"SELECT count(*) FROM {view}")) > 0
     n_documents = one(run, "SELECT count(*) FROM documents")
@@ -188,7 +195,7 @@ def test_no_run_here(tmp_path: Path) -> None:
 
 
 def test_manifest_accounts_for_everything(run: RunFolder) -> None:
-    assert sorted(len(files) for files in run.manifest["inputs"]) == [1, 1, 1, 1, 1, 2]
+    assert sorted(len(files) for files in run.manifest["inputs"]) == [1, 1, 1, 1, 1, 1, 2]
     counts = run.counts("extract")
     assert counts["records"] == counts["page"] + counts["skipped"] + counts["quarantine"]
     assert run.counts("decide")["documents"] == counts["page"]

@@ -87,7 +87,15 @@ def pages(good: list[str], near_validation: str) -> list[tuple[str, str, bytes]]
     return found
 
 
-def archive(responses: list[tuple[str, str, bytes]]) -> bytes:
+def feed(good: list[str]) -> list[tuple[str, str, bytes]]:
+    """A second source: a page of the first under another spelling of its URL, and the bytes of another elsewhere."""
+    return [
+        ("200 OK", "http://www.site5.example.org:80/5/?utm_source=feed#top", page("Page 5", changed(good[5]))),
+        ("200 OK", "https://feed.example.net/again", page("Page 6", good[6])),
+    ]
+
+
+def archive(responses: list[tuple[str, str, bytes]], *, is_cut: bool = True) -> bytes:
     """A WARC file of these responses, its last record cut in the middle."""
     members = [
         warc.record(
@@ -95,7 +103,7 @@ def archive(responses: list[tuple[str, str, bytes]]) -> bytes:
         )
         for number, (status, url, body) in enumerate(responses)
     ]
-    return b"".join(members)[: -len(members[-1]) // 2]
+    return b"".join(members)[: -len(members[-1]) // 2 if is_cut else None]
 
 
 def write_rows(path: Path, rows: list[str], **fields: str) -> None:
@@ -109,7 +117,8 @@ def main() -> None:
     good = texts("reference.parquet", 120)
     responses = pages(blogs[:24] + books[:6], changed(blogs[40]))
     (TINY / "pages.warc.gz").write_bytes(archive(responses))
-    write_rows(TINY / "rows.jsonl", [*blogs[24:32], changed(blogs[3])], url="https://rows.example.org/all")
+    (TINY / "feed.warc.gz").write_bytes(archive(feed(blogs), is_cut=False))
+    write_rows(TINY / "rows.jsonl", [*blogs[24:32], changed(blogs[3])], url="rows.example.org/all")
     write_rows(TINY / "reference.jsonl", [*good[:24], changed(books[40])])
     write_rows(TINY / "books.jsonl", books[40:46])
     write_rows(TINY / "blogs.jsonl", blogs[40:46])

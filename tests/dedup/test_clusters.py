@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from datassay.dedup.clusters import choose, clusters, preference, resolve
+from datassay.dedup.clusters import KINDS, choose, clusters, preference, resolve
 
 ALL = ("quality", "length", "date")
 
@@ -18,10 +18,15 @@ def documents(**columns: object) -> pa.Table:
     return pa.table({"id": list("abcdefgh"[:n])} | equal | columns)
 
 
-def edges(*pairs: str) -> pa.Table:
-    return pa.table(
-        {"a": pa.array([x for x, _ in pairs], pa.string()), "b": pa.array([y for _, y in pairs], pa.string())}
-    )
+def edges(*pairs: str, kinds: str = "nnnnnnnn") -> pa.Table:
+    """Edges given as two letters each, their kinds as the first letters of theirs."""
+    names = {kind[0]: kind for kind in KINDS}
+    columns = {
+        "a": [pair[0] for pair in pairs],
+        "b": [pair[1] for pair in pairs],
+        "kind": [names[letter] for _, letter in zip(pairs, kinds, strict=False)],
+    }
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
 
 def test_clusters_are_named_by_their_smallest_node_whatever_the_order_of_edges() -> None:
@@ -78,10 +83,16 @@ def test_a_cluster_whose_best_document_fails_keeps_its_next_best() -> None:
     everything = documents(quality=[0.2, 0.9, 0.5])
     pairs = edges("ab", "bc", "ac")
     best = resolve(pairs, everything, keep_by=ALL)
-    assert best.to_pydict() == {"id": ["a", "b", "c"], "cluster": ["a"] * 3, "kept_for": ["b", None, "b"]}
+    assert best.to_pydict() == {
+        "id": ["a", "b", "c"],
+        "cluster": ["a"] * 3,
+        "kept_for": ["b", None, "b"],
+        "kind": ["near", None, "near"],
+    }
     without_b = everything.filter(pa.array([True, False, True]))
     next_best = resolve(pairs, without_b, keep_by=ALL)
-    assert next_best.to_pydict() == {"id": ["a", "c"], "cluster": ["a", "a"], "kept_for": ["c", None]}
+    assert next_best["id"].to_pylist() == ["a", "c"]
+    assert next_best["kept_for"].to_pylist() == ["c", None]
 
 
 def test_two_groups_that_only_a_failing_document_joins_stay_two() -> None:
@@ -101,3 +112,46 @@ def test_the_order_of_documents_and_edges_does_not_matter() -> None:
     table, pairs = documents(quality=[0.2, 0.9, 0.5, 0.5]), edges("ab", "bc", "ad")
     shuffled = table.take(pa.array([3, 1, 0, 2]))
     assert resolve(pairs.take(pa.array([2, 0, 1])), shuffled, keep_by=ALL).equals(resolve(pairs, table, keep_by=ALL))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "kinds", "expected"),
+    [
+        (["ab"], "u", ["url"]),
+        (["ab", "ab", "ab"], "nue", ["exact"]),  # several kinds for one pair: the surest
+        (["ab", "ab"], "un", ["url"]),
+        (["ab", "ab"], "pu", ["payload"]),
+        (["ab", "ac"], "ee", ["exact", "exact"]),  # c is a copy of b, though both are joined to a alone
+        (["ab", "bc"], "en", ["near", "near"]),  # a is the text of b; but c stays, which is near to b alone
+        (["ab", "bc", "cd"], "eup", ["url", "url", "payload"]),
+        (["ab", "bc", "ac"], "neu", ["url", "exact"]),  # a by its URL at once, rather than by near and exact
+    ],
+)
+def test_what_makes_a_document_a_copy_of_the_one_that_stays(pairs: list[str], kinds: str, expected: list[str]) -> None:
+    """The last document, which is the longest, stays."""
+    n = max("abcd".index(pair[1]) for pair in pairs) + 1
+    found = resolve(edges(*pairs, kinds=kinds), documents(n_chars=list(range(n))), keep_by=("length",))
+    assert found["kept_for"].to_pylist() == ["abcd"[n - 1]] * (n - 1) + [None]
+    assert found["kind"].to_pylist() == [*expected, None]
+
+
+@pytest.mark.parametrize(
+    ("source_priority", "order"),
+    [
+        (("books",), "bacd"),
+        (("web-*", "books"), "acbd"),  # a pattern; within it the order of ids
+        (("web-new", "books", "*"), "cbad"),
+        (("Books", "none"), "abcd"),  # names are case-sensitive; what no pattern names is alike
+    ],
+)
+def test_sources_are_preferred_in_the_order_of_their_patterns(source_priority: tuple[str, ...], order: str) -> None:
+    table = documents(source=["web-old", "books", "web-new", "input"])
+    places = preference(table, ("source",), source_priority)
+    assert "".join("abcd"[i] for i in np.argsort(places)) == order
+
+
+def test_source_decides_where_it_stands_in_keep_by() -> None:
+    table = documents(quality=[0.9, 0.1], source=["web", "books"])
+    for keep_by, kept in ((("source", "quality"), "b"), (("quality", "source"), "a")):
+        found = resolve(edges("ab"), table, keep_by=keep_by, source_priority=("books", "web"))
+        assert {kept} == set(found["kept_for"].drop_null().to_pylist())

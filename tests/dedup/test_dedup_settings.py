@@ -27,15 +27,15 @@ def test_number_of_hashes_of_presets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "n_partitions"), [(0, 1), (1 << 30, 1), ((1 << 30) + 1, 2), (2 << 30, 2), ((2 << 30) + 1, 4)]
+    ("n_documents", "n_partitions"), [(0, 1), (1 << 20, 1), ((1 << 20) + 1, 2), (2 << 20, 2), ((2 << 20) + 1, 4)]
 )
-def test_partitions_of_text_hashes_follow_from_bytes(n_bytes: int, n_partitions: int) -> None:
-    assert n_text_partitions(n_bytes) == n_partitions
+def test_partitions_of_text_hashes_follow_from_documents(n_documents: int, n_partitions: int) -> None:
+    assert n_text_partitions(n_documents) == n_partitions
 
 
-@pytest.mark.parametrize(("n_documents", "n_partitions"), [(0, 1), (1 << 17, 1), ((1 << 17) + 1, 2), (1 << 19, 4)])
+@pytest.mark.parametrize(("n_documents", "n_partitions"), [(0, 1), (1 << 16, 1), ((1 << 16) + 1, 2), (1 << 18, 4)])
 def test_partitions_of_band_keys_follow_from_their_number(n_documents: int, n_partitions: int) -> None:
-    assert n_band_partitions(n_documents, bands=32) == n_partitions  # 2**22 keys to a partition
+    assert n_band_partitions(n_documents, bands=32) == n_partitions  # 2**21 keys to a partition
 
 
 def test_a_wrong_setting_is_refused() -> None:
