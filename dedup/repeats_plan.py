@@ -21,7 +21,10 @@ CUT_STAGE = "cut_repeats"
 TEXT_PARTITION_BYTES = 128 << 20
 """Bytes of cleaned Parquet shards to a partition of lines, paragraphs and anchors: some 4 million of these."""
 WINDOW_PARTITION_ROWS = 4 << 20
-"""Windows to a partition."""
+"""Windows to a partition: sorting and choosing among them takes 300 MB (measured)."""
+MAX_PARTITIONS = 512
+"""A task has the files of all partitions open, and a system allows 1024 to a process. Beyond 64 GB of cleaned shards,
+partitions grow instead, and with them the memory of the tasks that sort them."""
 
 
 def stage_names(settings: RepeatsSettings) -> tuple[str, ...]:
@@ -77,7 +80,7 @@ def _substring_stage(
         links, sharing = (Partition("anchors", "anchors"),), [substrings.SharedAnchorsSettings()] * n_partitions
         return StagePlan(name, substrings.shared_anchors, substrings.SHARED_VERSION, links, sharing)
     n_windows = _most_windows(finished, min_tokens)
-    n_partitions = power_of_two(n_windows, WINDOW_PARTITION_ROWS)
+    n_partitions = min(power_of_two(n_windows, WINDOW_PARTITION_ROWS), MAX_PARTITIONS)
     if name == "windows":
         hashing = substrings.WindowsSettings(min_tokens=min_tokens, n_partitions=n_partitions)
         around = (CLEAN, Partition("shared_anchors", "shared"))
@@ -110,7 +113,7 @@ def _cut_settings(settings: RepeatsSettings) -> cut.CutSettings:
 
 
 def _text_partitions(finished: Mapping[str, StageOutput]) -> int:
-    return power_of_two(finished["clean"].n_bytes("clean"), TEXT_PARTITION_BYTES)
+    return min(power_of_two(finished["clean"].n_bytes("clean"), TEXT_PARTITION_BYTES), MAX_PARTITIONS)
 
 
 def _most_windows(finished: Mapping[str, StageOutput], min_tokens: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 
 class RepeatedLines(BaseModel, frozen=True, extra="forbid"):
@@ -39,23 +39,26 @@ class RepeatedSubstrings(BaseModel, frozen=True, extra="forbid"):
     so little would go stays whole. 0 cuts exactly."""
 
 
+def _by_switch(value: object) -> object:
+    """`true` is a table with its defaults; TOML has no null, so `false` is none."""
+    return {} if value is True else None if value is False else value
+
+
 class RepeatsSettings(BaseModel, frozen=True, extra="forbid"):
     """Which repeated text is cut out of the documents that hold it."""
 
-    lines: RepeatedLines | None = None
+    lines: Annotated[RepeatedLines | None, BeforeValidator(_by_switch, bool | RepeatedLines | None)] = None
     """Cut repeated lines (CCNet, Wenzek et al. 2020). `true` takes the defaults."""
-    paragraphs: RepeatedParagraphs | None = None
+    paragraphs: Annotated[RepeatedParagraphs | None, BeforeValidator(_by_switch, bool | RepeatedParagraphs | None)] = (
+        None
+    )
     """Cut repeated paragraphs. `true` takes the defaults."""
-    substrings: RepeatedSubstrings | None = None
+    substrings: Annotated[RepeatedSubstrings | None, BeforeValidator(_by_switch, bool | RepeatedSubstrings | None)] = (
+        None
+    )
     """Cut repeated stretches of words (Lee et al. 2022). `true` takes the defaults."""
     min_chars_left: NonNegativeInt = 20
     """What cuts of lines, paragraphs and substrings leave of a document goes too if it has fewer characters."""
-
-    @field_validator("lines", "paragraphs", "substrings", mode="before", json_schema_input_type=bool | dict[str, Any])
-    @classmethod
-    def _by_switch(cls, value: object) -> object:
-        """`true` is a table with its defaults; TOML has no null, so `false` is none."""
-        return {} if value is True else None if value is False else value
 
     @property
     def cuts_repeats(self) -> bool:
