@@ -86,7 +86,7 @@ STAGES = {
     "frequent_ngrams": "`frequent_ngrams`: those that too many documents hold to count",
     "decontaminate": "`decontamination` (signals), `contamination` (what is shared with which question), `edits`",
     "report_questions": "`question_files`, `question_documents`: what was found of each file, and each question",
-    "bloom_count": "`registers`: of HyperLogLog, of the units of each shard, unless `dedup.bloom.n_units` gives their number",
+    "bloom_count": "`registers` of HyperLogLog: how many units there are, unless `dedup.bloom.n_units` says it",
     "bloom": "`bloom` (signals) and `edits`, by shard: what came before, found in one pass over all documents",
     "edit": "`edits`: every span that is cut or replaced; `edited`: signals of what they leave",
     "texts": "`texts`: hashes of texts, by partition",
