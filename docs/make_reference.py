@@ -33,7 +33,7 @@ from datassay.cli.signals import OPTIONAL
 from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
-from datassay.dedup import bloom, cut, exact
+from datassay.dedup import bloom, cut, exact, keep
 from datassay.dedup.settings import PRESET_SOURCES as MINHASH_SOURCES
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
@@ -87,10 +87,10 @@ STAGES = {
     "frequent_ngrams": "`frequent_ngrams`: those that too many documents hold to count",
     "decontaminate": "`decontamination` (signals), `contamination` (what is shared with which question), `edits`",
     "report_questions": "`question_files`, `question_documents`: what was found of each file, and each question",
-    "bloom_count": "`registers`: of HyperLogLog, of each shard, unless `dedup.bloom.n_units` gives their number",
+    "bloom_count": "`registers` of HyperLogLog: how many units there are, unless `dedup.bloom.n_units` says it",
     "bloom": "`bloom` (signals) and `edits`, by shard: what came before, found in one pass over all documents",
     "edit": "`edits`: every span that is cut or replaced; `edited`: signals of what they leave",
-    "sign": "`bands`: keys of signatures; `texts`: hashes of texts (without near duplicates, `texts` alone writes them)",
+    "sign": "`bands`: keys of signatures; `texts`: hashes of texts (written by `texts` where nothing is signed)",
     "exact": "`pairs` of the same text; `repeats`: the copies that another stands for",
     "payload_keys": "`keys`: hashes of payloads, by partition",
     "payload_pairs": "`pairs` of the same payload",
@@ -192,6 +192,8 @@ PARQUET = (
         "of `min_tokens` words in it whose hash is the smallest.",
     ),
     Dataset("pairs", exact, "PAIR"),
+    Dataset("kept", keep, "KEPT", "Of `datassay dedup`: kept.parquet."),
+    Dataset("copies", keep, "DUPLICATE", "Of `datassay dedup`: duplicates.parquet."),
     Dataset("split", split, "SPLIT"),
     Dataset("decisions", decisions, "DECISION"),
     Dataset("corpus", write, "CORPUS", 'With `write.format = "jsonl.zst"` the same keys, one JSON object a line.'),

@@ -332,7 +332,7 @@ def test_the_commands_say_what_came_out(batches: Path, cli: Callable[..., str]) 
     assert f"  b0: {n} documents" in said
     assert "4 shards are 1" in cli("index", "compact", index)
     assert f"{n} documents: " in cli("index", "keep", index, "-o", batches / "all")
-    said = cli("query", out, "SELECT count(*) AS n FROM pairs JOIN duplicates ON id IN (a, b)", "--csv")
+    said = cli("query", out, "SELECT count(*) AS n FROM pairs JOIN copies ON id IN (a, b)", "--csv")
     assert int(said.splitlines()[1]) > 0
 
 
