@@ -137,12 +137,12 @@ def make_pool(texts: Iterator[str]) -> Pool:
     )
 
 
-def make_plan(n_documents: int, copies: float, seed: int) -> Plan:
+def make_plan(n_documents: int, *, copies: float, max_copies: int, seed: int) -> Plan:
     """Which documents are copies of which, and how they are changed."""
     rng = np.random.Generator(np.random.PCG64(seed))
     n_copies = round(n_documents * copies)
     places = rng.permutation(n_documents)
-    sizes = np.minimum(rng.zipf(2, n_copies + 1), min(MAX_COPIES, max(1, n_documents // 20)))
+    sizes = np.minimum(rng.zipf(2, n_copies + 1), min(max_copies, max(1, n_documents // 20)))
     originals = np.repeat(places[n_copies : n_copies + len(sizes)], sizes[: n_documents - n_copies])[:n_copies]
     original = np.arange(n_documents)
     original[places[:n_copies]] = originals
@@ -306,11 +306,18 @@ def truth_of(plan: Plan, pool: Pool, seed: int) -> pa.Table:
 
 
 def write_corpus(
-    folder: Path, pool: Pool, *, n_documents: int, seed: int = 1, shard_rows: int = 50_000, copies: float = COPIES
+    folder: Path,
+    pool: Pool,
+    *,
+    n_documents: int,
+    seed: int = 1,
+    shard_rows: int = 50_000,
+    copies: float = COPIES,
+    max_copies: int = MAX_COPIES,
 ) -> list[Path]:
     """Write the shards and the truth; the paths of the shards."""
     folder.mkdir(parents=True, exist_ok=True)
-    plan = make_plan(n_documents, copies, seed)
+    plan = make_plan(n_documents, copies=copies, max_copies=max_copies, seed=seed)
     paths = []
     for first in range(0, n_documents, shard_rows):
         last = min(n_documents, first + shard_rows)
@@ -454,7 +461,7 @@ def main() -> None:
     show_truth(arguments.folder)
     if arguments.check:
         check_truth(arguments.folder)
-        plan = make_plan(arguments.documents, arguments.copies, arguments.seed)
+        plan = make_plan(arguments.documents, copies=arguments.copies, max_copies=MAX_COPIES, seed=arguments.seed)
         check(pool, plan, n_documents=min(arguments.check, arguments.documents), seed=arguments.seed)
 
 
