@@ -32,8 +32,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numba import njit
 from numpy.typing import NDArray
+
+from datassay.corpus.compiled import compiled
 
 DOCUMENT = pa.schema([("id", pa.string()), ("text", pa.string())])
 TRUTH = pa.schema(
@@ -152,7 +153,7 @@ def make_plan(n_documents: int, *, copies: float, max_copies: int, seed: int) ->
     return Plan(original, edit, amount)
 
 
-@njit(cache=True)
+@compiled
 def mix(x: Any) -> Any:
     """Spread 64 bits over 64 bits: the finalizer of splitmix64 (Steele, Lea, Flood 2014)."""
     x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -161,20 +162,20 @@ def mix(x: Any) -> Any:
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True)
+@compiled
 def draw(state: Any, below: int) -> int:
     """The next number from 0 to `below` - 1 of a stream; state: (1,)."""
     state[0] = mix(state[0])
     return int((state[0] >> np.uint64(11)) % np.uint64(below))
 
 
-@njit(cache=True)
+@compiled
 def draw_share(state: Any) -> float:
     """The next number from 0 to 1."""
-    return draw(state, 1 << 30) / (1 << 30)
+    return float(draw(state, 1 << 30) / (1 << 30))
 
 
-@njit(cache=True)
+@compiled
 def words_of(document: int, original: int, edit: int, amount: float, pool: Pool, seed: int, out: Any) -> int:
     """Write the places, in the pool, of the words of a document to `out`; how many there are."""
     state = np.empty(1, np.uint64)
@@ -212,7 +213,7 @@ def words_of(document: int, original: int, edit: int, amount: float, pool: Pool,
     return max(SHINGLE_WORDS, int(n * amount)) if edit == CUT else n
 
 
-@njit(cache=True)
+@compiled
 def write_texts(first: int, last: int, original: Any, edit: Any, amount: Any, pool: Pool, seed: int) -> Any:
     """The texts of documents first to last - 1: bytes, and where each begins."""
     words = np.empty(MAX_WORDS, np.int64)
@@ -231,7 +232,7 @@ def write_texts(first: int, last: int, original: Any, edit: Any, amount: Any, po
     return data[:end], offsets
 
 
-@njit(cache=True)
+@compiled
 def shingles_of(document: int, original: int, edit: int, amount: float, pool: Pool, seed: int, words: Any) -> Any:
     """64-bit hashes of the shingles of a document, sorted and distinct."""
     n_words = words_of(document, original, edit, amount, pool, seed, words)
@@ -250,7 +251,7 @@ def shingles_of(document: int, original: int, edit: int, amount: float, pool: Po
     return hashes[:n]
 
 
-@njit(cache=True)
+@compiled
 def jaccard(x: Any, y: Any) -> float:
     """|x ∩ y| / |x ∪ y| of sorted sets."""
     i = j = n_common = 0
@@ -262,7 +263,7 @@ def jaccard(x: Any, y: Any) -> float:
     return n_common / (len(x) + len(y) - n_common)
 
 
-@njit(cache=True)
+@compiled
 def cluster_pairs(members: Any, starts: Any, original: Any, edit: Any, amount: Any, pool: Pool, seed: int) -> Any:
     """Every pair that the truth lists: a, b, similarity.
 
@@ -318,7 +319,7 @@ def write_corpus(
     """Write the shards and the truth; the paths of the shards."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = make_plan(n_documents, copies=copies, max_copies=max_copies, seed=seed)
-    paths = []
+    paths: list[Path] = []
     for first in range(0, n_documents, shard_rows):
         last = min(n_documents, first + shard_rows)
         data, offsets = write_texts(first, last, plan.original, plan.edit, plan.amount, pool, seed)
@@ -330,7 +331,7 @@ def write_corpus(
     return paths
 
 
-@njit(cache=True)
+@compiled
 def unplanted_similarities(
     starts: Any, order: Any, runs: Any, run_starts: Any, document_of: Any, original: Any
 ) -> tuple[int, Any]:

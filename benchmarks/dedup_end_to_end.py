@@ -3,7 +3,7 @@
     python benchmarks/dedup_end_to_end.py FOLDER --datasketch --datatrove-python PYTHON
 
 FOLDER is a corpus by benchmarks/dedup_corpus.py. PYTHON is of an environment with
-`pip install "datatrove[io,processing]==0.10.1" "xxhash<4" spacy`.
+`pip install "datatrove[io,processing]==0.10.1" "xxhash<4" spacy`. Without either, our side alone.
 
 All look for near duplicates by 14 bands of 8 rows over word 5-grams. `datassay dedup` checks the true similarity of
 what the bands find (from .75 on), the peers don't. Against datasketch's index in memory it runs in one process, against
@@ -202,9 +202,9 @@ def main() -> None:
             (Path(temp) / name).mkdir()
             return Path(temp) / name
 
-        if arguments.datasketch:
+        if arguments.datasketch or not arguments.datatrove_python:
             one = datassay("datassay, 1 process", corpus, start, folder("one"), n_workers=1)
-            runs = [one, datasketch(corpus, start, folder("datasketch"))]
+            runs = [one, *([datasketch(corpus, start, folder("datasketch"))] if arguments.datasketch else [])]
             show_times(runs, n_documents)
             show_quality(runs, corpus)
         if arguments.datatrove_python:

@@ -164,7 +164,7 @@ def show_precision(found: Found, min_jaccard: float, texts: dict[str, str]) -> N
     ends = [texts[id] for a, b, _ in found.edges for id in (a, b)]
     apart = is_by_characters(ends).reshape(-1, 2)
     for name, chosen in (("words", ~apart.any(axis=1)), ("characters", apart.all(axis=1))):
-        edges = [edge for edge, is_chosen in zip(found.edges, chosen, strict=True) if is_chosen]
+        edges = [found.edges[i] for i in np.flatnonzero(chosen)]
         shingles = word_shingles if name == "words" else character_shingles
         true = [jaccard(shingles(texts[a]), shingles(texts[b])) for a, b, _ in edges]
         below = sum(same < min_jaccard for same in true)
