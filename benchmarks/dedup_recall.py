@@ -45,7 +45,7 @@ from datassay.dedup.clusters import clusters
 from datassay.dedup.minhash import band_keys, band_multipliers, permutations, sign_sets
 from datassay.dedup.plan import PAIR_STAGES, plan_stage, stage_names
 from datassay.dedup.settings import PRESETS, DedupSettings, MinHash, s_curve
-from datassay.dedup.shingles import shingle_sets
+from datassay.dedup.shingles import shingles
 
 LIMITS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.01)
 SUMMARIES = ((0.7, 0.8), (0.8, 1.01))
@@ -106,13 +106,13 @@ def find(shards: Sequence[Path], settings: MinHash) -> Found:
 
 
 def is_by_characters(texts: Iterable[str]) -> NDArray[np.bool_]:
-    return shingle_sets(pa.array(texts, pa.large_string()), words=WORDS, characters=CHARACTERS).by_characters
+    return shingles(pa.array(texts, pa.large_string()), words=WORDS, characters=CHARACTERS).by_characters
 
 
 def keys_of(texts: dict[str, str], settings: MinHash) -> dict[str, set[int]]:
     """The band keys of each text."""
     array = pa.array(texts.values(), pa.large_string())
-    sets = shingle_sets(array, words=settings.shingle_words, characters=settings.shingle_chars)
+    sets = shingles(array, words=settings.shingle_words, characters=settings.shingle_chars, unit=settings.shingle_unit)
     signatures = sign_sets(sets, permutations(settings.bands * settings.rows, settings.seed))
     keys = band_keys(signatures, band_multipliers(settings.bands, settings.rows))
     return {id: set(row.tolist()) for id, row in zip(texts, keys, strict=True)}
@@ -165,8 +165,8 @@ def show_precision(found: Found, min_jaccard: float, texts: dict[str, str]) -> N
     apart = is_by_characters(ends).reshape(-1, 2)
     for name, chosen in (("words", ~apart.any(axis=1)), ("characters", apart.all(axis=1))):
         edges = [found.edges[i] for i in np.flatnonzero(chosen)]
-        shingles = word_shingles if name == "words" else character_shingles
-        true = [jaccard(shingles(texts[a]), shingles(texts[b])) for a, b, _ in edges]
+        shingles_of = word_shingles if name == "words" else character_shingles
+        true = [jaccard(shingles_of(texts[a]), shingles_of(texts[b])) for a, b, _ in edges]
         below = sum(same < min_jaccard for same in true)
         other = [abs(reported - same) for (*_, reported), same in zip(edges, true, strict=True) if reported != same]
         print(

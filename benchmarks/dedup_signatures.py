@@ -39,7 +39,7 @@ from dedup_corpus import make_pool, prose, write_corpus  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from datassay.dedup.minhash import permutations, sign_sets  # noqa: E402
-from datassay.dedup.shingles import shingle_sets  # noqa: E402
+from datassay.dedup.shingles import shingles  # noqa: E402
 
 N_DOCUMENTS, COPIES, N_ROUNDS = 4000, 0.4, 5
 N_PERMUTATIONS = (112, 256)
@@ -51,10 +51,10 @@ Sign = Callable[[], Signatures]
 
 def ours(texts: pa.Array, n_permutations: int) -> Sign:
     parameters = permutations(n_permutations, 1)
-    return lambda: sign_sets(shingle_sets(texts, words=5, characters=8), parameters)
+    return lambda: sign_sets(shingles(texts, words=5, characters=8), parameters)
 
 
-def shingles(text: str) -> list[str]:
+def word_shingles(text: str) -> list[str]:
     """The fastest of six ways tried in plain Python; that a shingle comes twice does no harm."""
     words = WORDS.findall(text.lower())
     return list(map(" ".join, zip(words, words[1:], words[2:], words[3:], words[4:], strict=False)))
@@ -62,7 +62,7 @@ def shingles(text: str) -> list[str]:
 
 def datasketch(texts: Sequence[str], n_permutations: int, hash_function: Callable[[bytes], int] | None) -> Sign:
     def sign() -> Signatures:
-        sets = ([shingle.encode() for shingle in shingles(text)] for text in texts)
+        sets = ([shingle.encode() for shingle in word_shingles(text)] for text in texts)
         signed = MinHash.bulk(sets, num_perm=n_permutations, hashfunc=hash_function)
         return np.array([one.hashvalues for one in signed])
 
@@ -116,7 +116,9 @@ def measure(folder: Path, rensa_python: str | None, n_rounds: int) -> None:
     a, b = (np.array([rows[pair[end]] for pair in truth]) for end in ("a", "b"))
     true = np.array([pair["jaccard"] for pair in truth])
 
-    timed: dict[str, Callable[[], float]] = {"shingles alone": lambda: seconds_of(lambda: [shingles(t) for t in texts])}
+    timed: dict[str, Callable[[], float]] = {
+        "shingles alone": lambda: seconds_of(lambda: [word_shingles(t) for t in texts])
+    }
     signed: dict[str, Sign] = {}
     for n in N_PERMUTATIONS:
         ways = {"datassay": ours(array, n), "datasketch xxh32": datasketch(texts, n, xxhash.xxh32_intdigest)}
