@@ -11,6 +11,8 @@ shingled by characters here, so they are counted apart, with similarities of cha
                     distribution, each pair by its own similarity. Pairs that have a document in common are not
                     independent, so more than one share in twenty may lie outside
     share a key     are compared, if a bucket gave all its pairs
+    of 20 seeds     the same with other permutations, mean and its standard error: whether a share that lies off is
+                    chance
     one cluster     end in one cluster: what a run does. Pairs below the limit get there by way of others alone
     lost            share a key and have the similarity, and are in no common cluster: buckets give a star and
                     neighbours instead of all pairs
@@ -53,6 +55,7 @@ LANGUAGES = {"zh": "Chinese", "ja": "Japanese", "th": "Thai", "ko": "Korean", "a
 MIN_CHARS = 100
 """Of the documents that are compared with copies of them: a shorter text may be one shingle."""
 WORDS, CHARACTERS = 5, 8
+N_SEEDS = 20
 TEXTS = pa.schema([("id", pa.string()), ("text", pa.large_string())])
 
 Pair = tuple[str, str]
@@ -109,13 +112,16 @@ def is_by_characters(texts: Iterable[str]) -> NDArray[np.bool_]:
     return shingles(pa.array(texts, pa.large_string()), words=WORDS, characters=CHARACTERS).by_characters
 
 
-def keys_of(texts: dict[str, str], settings: MinHash) -> dict[str, set[int]]:
-    """The band keys of each text."""
+def keys_of(texts: dict[str, str], settings: MinHash) -> list[dict[str, set[int]]]:
+    """The band keys of each text, with the preset's seed and then with others."""
     array = pa.array(texts.values(), pa.large_string())
     sets = shingles(array, words=settings.shingle_words, characters=settings.shingle_chars, unit=settings.shingle_unit)
-    signatures = sign_sets(sets, permutations(settings.bands * settings.rows, settings.seed))
-    keys = band_keys(signatures, band_multipliers(settings.bands, settings.rows))
-    return {id: set(row.tolist()) for id, row in zip(texts, keys, strict=True)}
+    multipliers = band_multipliers(settings.bands, settings.rows)
+    found = []
+    for seed in range(settings.seed, settings.seed + N_SEEDS):
+        keys = band_keys(sign_sets(sets, permutations(settings.bands * settings.rows, seed)), multipliers)
+        found.append({id: set(row.tolist()) for id, row in zip(texts, keys, strict=True)})
+    return found
 
 
 def distinct_pairs(truth: dict[Pair, float], first: dict[str, str]) -> dict[Pair, float]:
@@ -137,17 +143,19 @@ def expected(probabilities: NDArray[np.float64]) -> tuple[float, float, float]:
     return float(probabilities.mean()), float(limits[0]), float(limits[1])
 
 
-def show_recall(found: Found, settings: MinHash, truth: dict[Pair, float], keys: dict[str, set[int]]) -> None:
+def show_recall(found: Found, settings: MinHash, truth: dict[Pair, float], keys: list[dict[str, set[int]]]) -> None:
     print(
-        f"  {'Jaccard':>9} {'pairs':>6} {'expected':>9} {'95 % of chance':>15} {'share a key':>12} {'one cluster':>12} "
-        f"{'lost':>5}"
+        f"  {'Jaccard':>9} {'pairs':>6} {'expected':>9} {'95 % of chance':>15} {'share a key':>12} "
+        f"{f'of {N_SEEDS} seeds':>15} {'one cluster':>12} {'lost':>5}"
     )
     for low, high in [*pairwise(LIMITS), *SUMMARIES]:
         here = [(a, b, similarity) for (a, b), similarity in truth.items() if low <= similarity < high]
         if not here:
             continue
         mean, least, most = expected(np.array([s_curve(settings.bands, settings.rows, j) for *_, j in here]))
-        share = [bool(keys[a] & keys[b]) for a, b, _ in here]
+        shares = np.array([[bool(of_seed[a] & of_seed[b]) for a, b, _ in here] for of_seed in keys])
+        share, means = shares[0].tolist(), shares.mean(axis=1)
+        error = means.std(ddof=1) / np.sqrt(N_SEEDS)
         together = [found.are_together(a, b) for a, b, _ in here]
         lost = sum(
             j >= settings.min_jaccard and has_key and not is_one
@@ -155,7 +163,7 @@ def show_recall(found: Found, settings: MinHash, truth: dict[Pair, float], keys:
         )
         print(
             f"  {low:.2f}–{min(high, 1):.2f} {len(here):>6} {mean:>9.3f} {f'{least:.3f}–{most:.3f}':>15} "
-            f"{np.mean(share):>12.3f} {np.mean(together):>12.3f} {lost:>5}"
+            f"{means[0]:>12.3f} {f'{means.mean():.3f} ± {error:.3f}':>15} {np.mean(together):>12.3f} {lost:>5}"
         )
 
 
@@ -198,6 +206,7 @@ def show_known_pairs(name: str, shards: Sequence[Path], truth: dict[Pair, float]
     texts = {row["id"]: row["text"] for path in shards for row in pq.read_table(path).to_pylist()}
     apart = {id for id, by_characters in zip(texts, is_by_characters(texts.values()), strict=True) if by_characters}
     sets = {id: character_shingles(texts[id]) for id in apart}
+    similar = {id for pair in truth for id in pair}
     for preset in presets:
         settings = PRESETS[preset]
         start = time.process_time()
@@ -207,7 +216,7 @@ def show_known_pairs(name: str, shards: Sequence[Path], truth: dict[Pair, float]
             f"\n{name}, {preset}: {settings.bands} bands of {settings.rows} rows, from {settings.min_jaccard} on "
             f"({len(texts)} documents, {seconds:.1f} s of CPU, {found.counts})"
         )
-        keys = keys_of(texts, settings)
+        keys = keys_of({id: text for id, text in texts.items() if id in apart or id in similar}, settings)
         show_recall(
             found,
             settings,
