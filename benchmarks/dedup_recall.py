@@ -94,8 +94,9 @@ def find(shards: Sequence[Path], settings: MinHash) -> Found:
         for name in stage_names(DedupSettings(minhash=settings)):
             plan = plan_stage(name, DedupSettings(minhash=settings), finished)
             finished[name] = run_stage(plan, finished, folder, InlineEngine())
-        tables = [pq.read_table(path) for name in PAIR_STAGES for path in finished[name].paths("pairs")]
-        counts = {key: n for name in PAIR_STAGES for key, n in finished[name].counts.items()}
+        chosen = [name for name in PAIR_STAGES if name in finished]
+        tables = [pq.read_table(path) for name in chosen for path in finished[name].paths("pairs")]
+        counts = {key: n for name in chosen for key, n in finished[name].counts.items()}
     pairs = pa.concat_tables(tables).to_pylist()
     index = {id: i for i, id in enumerate(sorted({row[end] for row in pairs for end in ("a", "b")}))}
     a, b = (np.array([index[row[end]] for row in pairs], np.int64) for end in ("a", "b"))
