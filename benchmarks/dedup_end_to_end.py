@@ -37,6 +37,8 @@ from dedup_memory import Usage, measure
 from datassay.dedup.settings import PRESETS, s_curve
 
 PRESET = "fineweb"
+COMMAND = (sys.executable, "-c", "from datassay.cli.main import main; main()", "dedup")
+"""`datassay dedup` of this interpreter, whatever the path."""
 MIN_JACCARD = 0.75
 LIMITS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0)
 N_START = 10
@@ -61,16 +63,14 @@ class Run:
 
 def datassay(name: str, corpus: Path, start: Path, folder: Path, *, n_workers: int) -> Run:
     def command(documents: Path, out: Path) -> list[str]:
-        return ours_command(shards(documents), out, n_workers)
+        return [*COMMAND, *map(str, shards(documents)), "-o", str(out), "--preset", PRESET, "--workers", str(n_workers)]
 
     measure(command(start, folder / "warm"), output=subprocess.DEVNULL)  # compiles, once per installation
     begin = measure(command(start, folder / "start"), output=subprocess.DEVNULL)
     usage = measure(command(corpus, folder / "all"), output=subprocess.DEVNULL)
-    return Run(name, usage, begin, folder / "all" / "kept.parquet")
-
-
-def ours_command(files: Sequence[Path], out: Path, n_workers: int) -> list[str]:
-    return [sys.executable, str(HERE / "dedup_stages.py"), str(out), str(n_workers), *map(str, files)]
+    ids = pq.read_table(folder / "all" / "kept.parquet", columns=["source_id"]).rename_columns(["id"])
+    pq.write_table(ids, folder / "kept.parquet")
+    return Run(name, usage, begin, folder / "kept.parquet")
 
 
 def datasketch(corpus: Path, start: Path, folder: Path) -> Run:
@@ -203,7 +203,7 @@ def main() -> None:
             return Path(temp) / name
 
         if arguments.datasketch or not arguments.datatrove_python:
-            one = datassay("datassay, 1 process", corpus, start, folder("one"), n_workers=1)
+            one = datassay("datassay, 1 process", corpus, start, folder("one"), n_workers=0)
             runs = [one, *([datasketch(corpus, start, folder("datasketch"))] if arguments.datasketch else [])]
             show_times(runs, n_documents)
             show_quality(runs, corpus)
