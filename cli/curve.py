@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from datassay.cli.nearest import nearest
 from datassay.cli.query import table
-from datassay.cli.sections import nearest
 from datassay.corpus.errors import RecipeError
 from datassay.dedup.budget import LOW_SIMILARITY, CorpusSize, estimate
 from datassay.dedup.settings import (

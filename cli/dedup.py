@@ -17,8 +17,6 @@ from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.corpus.engine import Engine
 from datassay.corpus.errors import InputError, RecipeError
-from datassay.corpus.ingest import VERSION as INGEST_VERSION
-from datassay.corpus.ingest import IngestSettings, ingest
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
@@ -203,9 +201,11 @@ class _Run:
             return search, [(part.file,) for part in parts], _columns(files, fields)
         if "quality" in fields:
             raise RecipeError("--quality names a column of Parquet files; these inputs are of other formats")
+        from datassay.corpus.ingest import VERSION, IngestSettings, ingest
+
         groups = shards(files)
         ingesting = [IngestSettings(files=group, fields=fields) for group in groups]
-        self._do(StagePlan("extract", ingest, INGEST_VERSION, (), ingesting))
+        self._do(StagePlan("extract", ingest, VERSION, (), ingesting))
         search = Search(documents=DOCUMENTS, old=old, among_new=self._request.among_new, list_documents=True)
         return search, groups, {}
 

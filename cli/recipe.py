@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from datassay.cli.sections import Recipe, nearest
+from datassay.cli.nearest import nearest
+from datassay.cli.sections import Recipe
 from datassay.corpus.errors import RecipeError
 from datassay.filters.presets import PRESET_SETTINGS
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from datassay.cli.nearest import nearest
 from datassay.cli.pipeline import check_given_files
 from datassay.cli.query import table
 from datassay.cli.recipe import json_schema, load_recipe
 from datassay.cli.run import input_files
-from datassay.cli.sections import nearest
 from datassay.cli.signals import check_recipe_rules
 from datassay.corpus.errors import RecipeError
 from datassay.dedup.settings import PRESETS as MINHASH_PRESETS

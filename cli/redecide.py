@@ -26,11 +26,12 @@ from pydantic import ValidationError
 from datassay.cli import decisions
 from datassay.cli import recipe as recipes
 from datassay.cli.decisions import DECISION, DecideSettings, cutoff_reason
+from datassay.cli.nearest import nearest
 from datassay.cli.pipeline import Plan, Stage, stages
 from datassay.cli.query import table
 from datassay.cli.recipe import load_recipe, with_absolute_paths
 from datassay.cli.run_folder import RunFolder
-from datassay.cli.sections import Recipe, RulesEntry, nearest
+from datassay.cli.sections import Recipe, RulesEntry
 from datassay.cli.signals import check_recipe_rules, rules, rules_by_step
 from datassay.corpus.engine import InlineEngine, Inputs, Task
 from datassay.corpus.errors import RecipeError, StoreError

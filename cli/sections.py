@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeVar
@@ -12,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
+from datassay.cli.nearest import nearest
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
@@ -48,12 +48,6 @@ def _or_value_error(parse: Callable[[str], Parsed], text: str) -> Parsed:
         return parse(text)
     except RecipeError as error:
         raise ValueError(str(error)) from error
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """`: did you mean 'x'?` if one of the known names is near, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
 
 
 class Section(BaseModel, frozen=True, extra="forbid"):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel
 
-from datassay.cli.sections import Recipe, nearest
+from datassay.cli.nearest import nearest
+from datassay.cli.sections import Recipe
 from datassay.corpus.engine import TaskFunction
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.given import given_file
