@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from datassay.cli.curve import parse_minhash
 from datassay.cli.progress import Progress
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
@@ -20,13 +21,14 @@ from datassay.corpus.ingest import VERSION as INGEST_VERSION
 from datassay.corpus.ingest import IngestSettings, ingest
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
-from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage
+from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
 from datassay.corpus.store import Outputs, remove_leftovers
 from datassay.dedup import index as indexes
 from datassay.dedup import keep
+from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
 from datassay.dedup.keep import Column, KeepSettings
 from datassay.dedup.plan import Search, plan_stage, stage_names
-from datassay.dedup.settings import PRESETS, DedupSettings, MinHash
+from datassay.dedup.settings import DedupSettings, MinHash
 from datassay.dedup.texts import parquet_parts
 
 DOCUMENTS = Each("extract", "documents")
@@ -39,9 +41,9 @@ class Request:
 
     paths: Sequence[str]
     output: Path
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Of MinHash's settings, by name; those not given come from the preset, or from the index."""
-    preset: str | None = None
+    minhash: str | None = None
+    """A preset or BANDSxROWS; the default, or what the index is made with."""
+    min_jaccard: float | None = None
     near: bool = True
     exact: bool = True
     keep_by: tuple[str, ...] = ("quality", "length", "date")
@@ -70,23 +72,24 @@ def dedup_files(request: Request) -> tuple[int, str]:
 
 def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSettings:
     """The settings asked for; where an index says how it is made, what is not asked for comes from there."""
-    if request.preset is not None and request.preset not in PRESETS:
-        raise RecipeError(f"--preset {request.preset}: no such preset; there are {', '.join(PRESETS)}")
     if not (request.near or request.exact):
         raise RecipeError("--no-exact and --no-near leave nothing to look for")
     if (old or request.append) and not (request.near and request.exact):
         raise RecipeError("an index holds exact and near duplicates: leave --no-exact and --no-near out")
     if not request.among_new and not old:
         raise RecipeError("--no-self compares with an index alone: name one with --against")
-    start = PRESETS[request.preset or "datassay"].model_dump()
     existing = dict(old)
     if request.append is not None and (request.append / "index.json").exists():
         existing[request.append] = indexes.open_index(request.append)
-    if existing and request.preset is None:
+    minhash = MinHash() if request.minhash is None else parse_minhash(request.minhash)
+    changes: dict[str, Any] = {}
+    if existing and request.minhash is None:
         header = next(iter(existing.values())).header.model_dump()
-        start.update({name: header[name] for name in start if name in header})
+        changes.update({name: header[name] for name in MinHash.model_fields if name in header})
+    if request.min_jaccard is not None:
+        changes["min_jaccard"] = request.min_jaccard
     try:
-        minhash = MinHash.model_validate({**start, **request.changes})
+        minhash = MinHash.model_validate({**minhash.model_dump(), **changes})
         settings = DedupSettings.model_validate(
             {
                 "exact": request.exact,
@@ -135,7 +138,10 @@ class _Run:
         }
         search, groups, columns = self._search(files)
         for name in stage_names(self._settings):
-            self._do(plan_stage(name, self._settings, self._finished, search))
+            plan = plan_stage(name, self._settings, self._finished, search)
+            if name == "sign" and waiting_tasks(plan, self._finished, request.output):
+                self._check_room(files, search)
+            self._do(plan)
         self._do(self._plan_keep(search, columns))
         for dataset in ("kept", "duplicates"):
             _expose(self._finished["keep"].path(dataset), request.output / f"{dataset}.parquet")
@@ -149,6 +155,25 @@ class _Run:
                 grown = indexes.append(request.append, self._settings.minhash, self._finished, sources, batch)
             lines.append(f"index {request.append}: {grown.n_documents:,} documents in {len(grown.shards)} shards")
         return "\n".join(lines) + "\n"
+
+    def _check_room(self, files: Sequence[InputFile], search: Search) -> None:
+        """Raise StoreError if disk or memory are too small for what is asked; say it if it takes long."""
+        request = self._request
+        documents = None if search.parts else self._finished["extract"].paths("documents")
+        text = request.fields.get("text", "text") if documents is None else "text"
+        size = corpus_size([Path(file.url) for file in files] if documents is None else documents, text=text)
+        keeps_index = request.append is not None
+        need = estimate(size, self._settings, keeps_index=keeps_index)
+        check_room(
+            size,
+            self._settings,
+            request.output,
+            room=room_at(request.output),
+            n_processes=max(1, request.workers),
+            keeps_index=keeps_index,
+        )
+        if need.cpu_seconds > LONG_SECONDS:
+            self._progress.note(f"near duplicates: {need.summary}")
 
     def _do(self, plan: StagePlan) -> None:
         output = run_stage(

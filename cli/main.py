@@ -13,7 +13,7 @@ from datassay.corpus.errors import DatassayError
 app = typer.Typer(
     name="datassay",
     help="Refine a pretraining corpus, and measure what each step of refining is worth in loss.",
-    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 4 partial, 5 locked, "
+    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 3 gate failed, 4 partial, 5 locked, "
     "6 input or disk at fault, 130 and 143 interrupted (the same command continues).",
     no_args_is_help=True,
     add_completion=False,
@@ -264,6 +264,14 @@ def train(
     typer.echo(train_model(open_run(run), output, settings))
 
 
+MinHashName = Annotated[
+    str | None,
+    typer.Option(
+        help="A preset or BANDSxROWS, with @LIMIT for another limit; the run's own, or the default.", metavar="MINHASH"
+    ),
+]
+
+
 Paths = Annotated[list[str], typer.Argument(help="Files, folders, patterns or URLs.", metavar="FILES")]
 KeepBy = Annotated[str, typer.Option(help="Which copy stays: quality, length, date, source, in this order.")]
 SourcePriority = Annotated[
@@ -275,9 +283,7 @@ SourcePriority = Annotated[
 def dedup(
     files: Paths,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("runs/dedup"),
-    preset: Annotated[str | None, typer.Option(help="Of near duplicates; `datassay recipes list` names them.")] = None,
-    bands: Annotated[int | None, typer.Option(help="Two documents are compared if one band agrees.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Values of a band.")] = None,
+    minhash: MinHashName = None,
     min_jaccard: Annotated[float | None, typer.Option(help="True similarity from which on they are copies.")] = None,
     near: Annotated[bool, typer.Option("--near/--no-near", help="Find near duplicates.")] = True,
     exact: Annotated[bool, typer.Option("--exact/--no-exact", help="Find copies of the same text first.")] = True,
@@ -291,22 +297,30 @@ def dedup(
     among_new: Annotated[bool, typer.Option("--self/--no-self", help="Compare the files with each other, too.")] = True,
     append: Annotated[Path | None, typer.Option(help="Add the documents to this index.", metavar="INDEX")] = None,
     batch: Annotated[str | None, typer.Option(help="Stands before the files' names, and in the index.")] = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Only plant edited copies and say how many are found.")
+    ] = False,
     workers: Workers = 2,
 ) -> None:
     """Find the copies in files of texts: kept.parquet says what stays, duplicates.parquet what goes and for what.
 
-    Example: datassay dedup crawl/*.parquet -o runs/dedup --preset fineweb
+    Example: datassay dedup crawl/*.parquet -o runs/dedup --minhash fineweb
     """
+    if self_test:
+        from datassay.cli.self_test import self_test_of
+
+        result = self_test_of(files, minhash=minhash, text=text or "text")
+        typer.echo(result.as_text(), nl=False)
+        raise typer.Exit(result.exit_status)
     from datassay.cli.dedup import Request, dedup_files
 
-    asked = {"bands": bands, "rows": rows, "min_jaccard": min_jaccard}
     fields = {"text": text, "source_id": source_id, "quality": quality, "date": date}
     status, said = dedup_files(
         Request(
             paths=files,
             output=output,
-            changes={name: value for name, value in asked.items() if value is not None},
-            preset=preset,
+            minhash=minhash,
+            min_jaccard=min_jaccard,
             near=near,
             exact=exact,
             keep_by=tuple(part.strip() for part in keep_by.split(",")),
@@ -321,6 +335,28 @@ def dedup(
     )
     typer.echo(said, nl=False)
     finish(status)
+
+
+@app.command("dedup-self-test")
+def dedup_self_test(
+    sources: Annotated[list[str], typer.Argument(help="Files of texts, or a run folder.", metavar="FILES|RUN")],
+    minhash: MinHashName = None,
+    text: Annotated[str, typer.Option(help="The field with the text.")] = "text",
+    documents: Annotated[int, typer.Option(help="Documents to search, by hash.", min=1)] = 10_000,
+    copies: Annotated[int, typer.Option(help="Edited copies to plant among them.", min=1)] = 2_000,
+    seed: Annotated[int, typer.Option(help="Another seed takes other documents and edits.", min=0)] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the tables as CSV.")] = False,
+) -> None:
+    """Plant edited copies among your documents and compare what is found of them with the S-curve.
+
+    Ends with status 3 if significantly fewer are found, or if a pair that was found is false.
+    Example: datassay dedup-self-test crawl.parquet --minhash fineweb
+    """
+    from datassay.cli.self_test import self_test_of
+
+    found = self_test_of(sources, minhash=minhash, text=text, n_documents=documents, n_copies=copies, seed=seed)
+    typer.echo(found.as_csv() if as_csv else found.as_text(), nl=False)
+    finish(found.exit_status)
 
 
 IndexPath = Annotated[Path, typer.Argument(help="An index, made by `datassay dedup --append`.", metavar="INDEX")]
@@ -437,6 +473,25 @@ def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B0
     from datassay.cli.recipes import check
 
     typer.echo(check(recipe, changes))
+
+
+@recipes_app.command("curve")
+def show_curves(
+    presets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Presets or BANDSxROWS, with @LIMIT for another limit; all presets if not given.", metavar="MINHASH"
+        ),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the points of the curves as CSV.")] = False,
+) -> None:
+    """Show the S-curves of MinHash settings side by side, and what each costs.
+
+    Example: datassay recipes curve fineweb datassay 20x13@0.8
+    """
+    from datassay.cli.curve import curves
+
+    typer.echo(curves(presets or [], as_csv=as_csv), nl=False)
 
 
 ClassifierPath = Annotated[Path, typer.Argument(help="A classifier: .bin, .ftz or .npz.", metavar="CLASSIFIER")]

@@ -18,13 +18,15 @@ from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.sections import ClassifierScore, Recipe
 from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.cli.signals import check_recipe_rules
-from datassay.corpus.engine import Engine
+from datassay.corpus.engine import Engine, Task
 from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
-from datassay.corpus.stage import StageOutput, run_stage
+from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
+from datassay.dedup.budget import LONG_SECONDS, Estimate, check_room, corpus_size, estimate, room_at
+from datassay.dedup.settings import DedupSettings
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -81,6 +83,12 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     }
     for stage in stages(recipe, request.limit):
         stage_plan = stage.plan(plan)
+        if stage.name == "sign":
+            need = check_dedup_room(
+                waiting_tasks(stage_plan, plan.finished, folder), recipe.dedup, folder, request.workers
+            )
+            if need.cpu_seconds > LONG_SECONDS:
+                progress.note(f"near duplicates: {need.summary}")
         output = run_stage(
             stage_plan,
             plan.finished,
@@ -114,6 +122,14 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
 
     progress.note(f"report: {write_report(open_run(folder))}")
     return _status(plan)
+
+
+def check_dedup_room(waiting: Sequence[Task], settings: DedupSettings, folder: Path, n_workers: int) -> Estimate:
+    """What signing these tasks' documents and pairing them will need. Raises StoreError if that cannot fit."""
+    size = corpus_size(path for task in waiting for path in task.inputs.all("clean"))
+    if waiting:
+        check_room(size, settings, folder, room=room_at(folder), n_processes=max(1, n_workers))
+    return estimate(size, settings)
 
 
 def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:

@@ -46,7 +46,7 @@ DATASETS = {
     "decisions": (("decide", "decisions"),),
     "corpus": (("write", "corpus"),),
     "kept": (("keep", "kept"),),
-    "duplicates": (("keep", "duplicates"),),
+    "copies": (("keep", "duplicates"),),
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
 

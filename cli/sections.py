@@ -18,8 +18,7 @@ from datassay.corpus.language import LanguageLimit, LanguageSettings
 from datassay.dedup.bloom import Bloom
 from datassay.dedup.plan import stage_names
 from datassay.dedup.repeats_settings import RepeatsSettings
-from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
-from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.settings import DedupSettings, MinHash, named_minhash
 from datassay.dedup.url_keys import UrlKeys
 from datassay.filters.bad_words import NO_BAD_WORDS, BadWords
 from datassay.filters.cutoff import parse_group_cutoffs
@@ -367,11 +366,9 @@ class DedupSection(RepeatsSettings, DedupSettings, frozen=True, extra="forbid"):
     @field_validator("minhash", mode="before", json_schema_input_type=str | Literal[False] | MinHash | None)
     @classmethod
     def _by_name(cls, value: object) -> object:
-        """TOML has no null, so `false` is none; a name stands for the keys of a preset."""
+        """TOML has no null, so `false` is none; a name stands for the keys of a preset, or for bands and rows."""
         if isinstance(value, str):
-            if value not in MINHASH_PRESETS:
-                raise ValueError(f"no preset {value!r}; there are {', '.join(MINHASH_PRESETS)}")
-            return MINHASH_PRESETS[value]
+            return named_minhash(value)
         return None if value is False else value
 
     @field_validator("url", mode="before", json_schema_input_type=bool | UrlKeys | None)

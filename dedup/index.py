@@ -72,7 +72,7 @@ class IndexHeader(BaseModel, frozen=True, extra="forbid"):
     rows: PositiveInt
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
-    shingle_unit: str
+    by_characters: bool
 
     @classmethod
     def of(cls, settings: MinHash) -> IndexHeader:
@@ -207,7 +207,10 @@ def remember(inputs: Inputs, settings: RememberSettings, out: Outputs) -> None:
     ):
         for batch in read_texts(inputs, settings.part):
             found = shingle_sets(
-                batch["text"], words=chosen.shingle_words, characters=chosen.shingle_chars, unit=chosen.shingle_unit
+                batch["text"],
+                words=chosen.shingle_words,
+                characters=chosen.shingle_chars,
+                by_characters=chosen.by_characters,
             )
             rows = np.arange(first_row, first_row + batch.num_rows)
             stays = (found.sizes > 0) & ~np.isin(rows, repeats)

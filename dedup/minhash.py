@@ -23,7 +23,7 @@ from datassay.corpus.hashing import splitmix64
 from datassay.corpus.shuffle import ShuffleFile, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
-from datassay.dedup.shingles import ShingleSets, ShingleUnit, shingles
+from datassay.dedup.shingles import ShingleSets, shingles
 from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
 
 VERSION = 2
@@ -37,7 +37,7 @@ BAND = pa.schema(
 )
 _KEY_SEED = 0x6461746173736179
 """Of the multipliers of band keys; never to be changed, keys are on disk."""
-_ROUND_KEYS = 1 << 20
+ROUND_KEYS = 1 << 20
 """Band keys that wait in memory, 20 MB."""
 
 
@@ -48,7 +48,7 @@ class SignSettings(BaseModel, frozen=True, extra="forbid"):
     rows: PositiveInt
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
-    shingle_unit: ShingleUnit = "auto"
+    by_characters: bool = False
     seed: int
     n_partitions: PositiveInt
     """Of band keys, a power of two."""
@@ -64,7 +64,9 @@ class SignSettings(BaseModel, frozen=True, extra="forbid"):
         return self.bands * self.rows
 
     def shingles(self, texts: pa.Array) -> ShingleSets:
-        return shingles(texts, words=self.shingle_words, characters=self.shingle_chars, unit=self.shingle_unit)
+        return shingles(
+            texts, words=self.shingle_words, characters=self.shingle_chars, by_characters=self.by_characters
+        )
 
 
 def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
@@ -116,7 +118,7 @@ class _Waiting:
         """keys: (documents, bands); ranks, rows: (documents,)"""
         self._parts.append((keys, ranks, rows))
         self._n_keys += keys.size
-        if self._n_keys >= _ROUND_KEYS:
+        if self._n_keys >= ROUND_KEYS:
             self.flush()
 
     def flush(self) -> None:

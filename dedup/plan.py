@@ -135,7 +135,7 @@ def _plan_keys(name: str, settings: DedupSettings, n_shards: int, n_partitions: 
 def _plan_near(name: str, settings: MinHash, search: Search, rows: tuple[int, ...], *, hashes_texts: bool) -> StagePlan:
     """A stage of near duplicates. rows: documents of each shard that is not of an index."""
     n_partitions = n_band_partitions(sum(rows) + sum(shard.n_rows for shard in search.old), settings.bands)
-    shingling = settings.model_dump(include={"shingle_words", "shingle_chars", "shingle_unit"})
+    shingling = settings.model_dump(include={"shingle_words", "shingle_chars", "by_characters"})
     tasks: list[Any]
     links: tuple[Link, ...]
     match name:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +19,6 @@ from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Tables, kind_of, lower_of, text_buffers
-
-ShingleUnit = Literal["auto", "characters"]
 
 SHINGLING = 2
 """Version of the hashes: signatures of another cannot be compared."""
@@ -52,21 +49,21 @@ class ShingleSets:
         return np.diff(self.offsets)
 
 
-def shingles(texts: pa.Array, *, words: int, characters: int, unit: ShingleUnit = "auto") -> ShingleSets:
+def shingles(texts: pa.Array, *, words: int, characters: int, by_characters: bool = False) -> ShingleSets:
     """The shingles of texts as they come, with repeats: enough for a signature.
 
-    words, characters: of a shingle, the second in scripts without spaces or, with unit "characters", everywhere
+    words, characters: of a shingle, the second in scripts without spaces or, with `by_characters`, everywhere
     The hash of a shingle is the upper half of 64 bits. Of a text that is one shingle both halves are in the set, since
     32 bits are too few to tell millions of short texts apart.
     """
     offsets, data = text_buffers(texts)
-    hashes, bounds, by_characters = _hash_shingles(offsets, data, TABLES, words, characters, unit == "characters")
-    return ShingleSets(bounds, hashes, by_characters)
+    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, words, characters, by_characters)
+    return ShingleSets(bounds, hashes, is_by_characters)
 
 
-def shingle_sets(texts: pa.Array, *, words: int, characters: int, unit: ShingleUnit = "auto") -> ShingleSets:
+def shingle_sets(texts: pa.Array, *, words: int, characters: int, by_characters: bool = False) -> ShingleSets:
     """The sets of shingles of texts, as `shingles` with the values of each sorted and distinct."""
-    found = shingles(texts, words=words, characters=characters, unit=unit)
+    found = shingles(texts, words=words, characters=characters, by_characters=by_characters)
     for start, end in pairwise(found.offsets.tolist()):
         found.values[start:end].sort()  # NumPy's vector sort: 6 times as fast as numba's, and 10 times as one for all
     offsets, n_values = _drop_repeats(found.offsets, found.values)

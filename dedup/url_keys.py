@@ -22,8 +22,11 @@ TRACKING_PARAMETERS = (
 )
 """Parameters that tell where a visitor came from: analytics (Google, Matomo, HubSpot), advertisements, newsletters.
 Names that some site may mean otherwise, such as `ref`, `source` or `si`, are not among them."""
-SESSION_PARAMETERS = ("phpsessid", "jsessionid", "aspsessionid*", "asp.net_sessionid", "cfid", "cftoken")
-"""Parameters that name a visit, by the names that servers give them; `sid` may name a story and is not among them."""
+SESSION_PARAMETERS = (
+    *("phpsessid", "jsessionid", "aspsessionid*", "asp.net_sessionid", "cfid", "cftoken"),
+    *("sessionid", "session_id", "sessid"),
+)
+"""Parameters that name a visit. `sid` may name a story, `session` a talk; they are not among them."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")

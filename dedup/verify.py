@@ -23,7 +23,7 @@ from datassay.corpus.shuffle import ShuffleFile, read_partition, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.dedup.candidates import document_bounds, first_of, read_numbers, second_of, shards_of
 from datassay.dedup.exact import PAIR
-from datassay.dedup.shingles import ShingleUnit, shingle_sets
+from datassay.dedup.shingles import shingle_sets
 from datassay.dedup.stored import StoredFile, StoredShard
 from datassay.dedup.texts import FilePart, read_texts
 
@@ -61,7 +61,7 @@ class AttachSettings(BaseModel, frozen=True, extra="forbid"):
     """As `candidates` has it."""
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
-    shingle_unit: ShingleUnit = "auto"
+    by_characters: bool = False
     part: FilePart | None = None
     """What the shard is; without it, dataset `clean`."""
 
@@ -120,7 +120,7 @@ def _needed_sets(inputs: Inputs, settings: AttachSettings, rows: NDArray[np.int6
                 chosen["text"],
                 words=settings.shingle_words,
                 characters=settings.shingle_chars,
-                unit=settings.shingle_unit,
+                by_characters=settings.by_characters,
             )
             if settings.part is None:
                 ids = chosen["id"]

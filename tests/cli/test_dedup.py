@@ -149,7 +149,7 @@ PERMUTATIONS = [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)]
 
 @pytest.mark.parametrize("order", PERMUTATIONS)
 def test_an_index_gives_in_any_order_what_one_run_gives(batches: Path, order: Sequence[int]) -> None:
-    few_bands = {"changes": {"bands": 8, "rows": 4}}  # many candidates and some that fail
+    few_bands = {"minhash": "8x4"}  # many candidates and some that fail
     whole = run(*(batches / f"{i}.parquet" for i in range(4)), output=batches / "whole", **few_bands)
     index = in_batches(batches, order, "index", **few_bands)
     for step in ("as it came", "compacted"):
@@ -246,13 +246,13 @@ def test_another_batch_may_have_files_of_the_same_name(tmp_path: Path) -> None:
 
 
 def test_an_index_decides_what_it_is_made_with(batches: Path) -> None:
-    index = in_batches(batches, [0], "index", preset="fineweb")
+    index = in_batches(batches, [0], "index", minhash="fineweb")
     found = run(batches / "1.parquet", output=batches / "new", against=[index])
     manifest = json.loads((batches / "new" / "manifest.json").read_text())
     assert manifest["recipe"]["dedup"]["minhash"]["bands"] == 14
     assert found["duplicates"]
     with pytest.raises(RecipeError, match=r"made with bands 14 \(asked for: 32\); leave those options out"):
-        run(batches / "1.parquet", output=batches / "new", against=[index], preset="datassay")
+        run(batches / "1.parquet", output=batches / "new", against=[index], minhash="datassay")
     text = (index / "index.json").read_text()
     (index / "index.json").write_text(text.replace('"shingling": ', '"shingling": 9'))
     with pytest.raises(RecipeError, match="shingling 9"):
@@ -265,7 +265,7 @@ def test_an_index_decides_what_it_is_made_with(batches: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"preset": "finweb"}, RecipeError, "--preset finweb: no such preset; there are .*fineweb"),
+        ({"minhash": "finweb"}, RecipeError, "no preset 'finweb'.*did you mean 'fineweb'"),
         (
             {"fields": {"text": "body"}},
             InputError,
@@ -278,7 +278,7 @@ def test_an_index_decides_what_it_is_made_with(batches: Path) -> None:
         ({"near": False, "append": Path("ix")}, RecipeError, "an index holds exact and near"),
         ({"against": [Path("nowhere")]}, StoreError, "nowhere: no index here"),
         ({"keep_by": ("size",)}, RecipeError, "keep_by.0: Input should be 'quality'"),
-        ({"changes": {"min_jaccard": 1.5}}, RecipeError, "min_jaccard: Input should be less than or equal to 1"),
+        ({"min_jaccard": 1.5}, RecipeError, "min_jaccard: Input should be less than or equal to 1"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -332,7 +332,7 @@ def test_the_commands_say_what_came_out(batches: Path, cli: Callable[..., str]) 
     assert f"  b0: {n} documents" in said
     assert "4 shards are 1" in cli("index", "compact", index)
     assert f"{n} documents: " in cli("index", "keep", index, "-o", batches / "all")
-    said = cli("query", out, "SELECT count(*) AS n FROM pairs JOIN duplicates ON id IN (a, b)", "--csv")
+    said = cli("query", out, "SELECT count(*) AS n FROM pairs JOIN copies ON id IN (a, b)", "--csv")
     assert int(said.splitlines()[1]) > 0
 
 

@@ -100,7 +100,7 @@ def test_of_copies_of_a_text_one_is_compared(run_dedup: Callable[..., dict[str, 
 
 
 def test_keys_are_spread_over_partitions_by_their_upper_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minhash, "_ROUND_KEYS", 50)  # a round for each batch, and several rounds
+    monkeypatch.setattr(minhash, "ROUND_KEYS", 50)  # a round for each batch, and several rounds
     texts = [f"word{i} {i}" for i in range(3000)]
     table = pa.table({"id": texts, "text": pa.array(texts, pa.large_string())})
     pq.write_table(table, tmp_path / "clean")

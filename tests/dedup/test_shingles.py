@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datassay.dedup.shingles import ShingleUnit, shingle_sets, shingles
+from datassay.dedup.shingles import shingle_sets, shingles
 
 ALL_64 = 2**64 - 1
 
@@ -50,8 +50,10 @@ def hash_shingles(words: list[str], k: int, *, of: Callable[[str], int] = hash_w
     return values
 
 
-def sets_of(*texts: str, words: int = 5, characters: int = 8, unit: ShingleUnit = "auto") -> list[set[int]]:
-    sets = shingle_sets(pa.array(texts, pa.large_string()), words=words, characters=characters, unit=unit)
+def sets_of(*texts: str, words: int = 5, characters: int = 8, by_characters: bool = False) -> list[set[int]]:
+    sets = shingle_sets(
+        pa.array(texts, pa.large_string()), words=words, characters=characters, by_characters=by_characters
+    )
     return [set(part.tolist()) for part in np.split(sets.values, sets.offsets[1:-1])]
 
 
@@ -82,7 +84,7 @@ def test_scripts_without_spaces_shingle_by_characters(text: str) -> None:
 
 def test_characters_of_all_documents_if_asked_for() -> None:
     text = "Ab, cd 2é"
-    assert sets_of(text, characters=3, unit="characters") == [hash_shingles(list("abcd2é"), 3, of=hash_character)]
+    assert sets_of(text, characters=3, by_characters=True) == [hash_shingles(list("abcd2é"), 3, of=hash_character)]
 
 
 @pytest.mark.parametrize("n_before", [0, 1, 7, 8, 31, 32, 33, 63])
@@ -99,6 +101,15 @@ def test_a_signature_needs_no_set() -> None:
     every, distinct = (function(texts, words=2, characters=8) for function in (shingles, shingle_sets))
     assert every.sizes.tolist() == [8, 0, 2]
     assert set(every.values.tolist()) == set(distinct.values.tolist())
+
+
+@pytest.mark.parametrize("text", ["Two words, café.", "我能吞下玻璃而不伤身体。", "a", "", "-"])
+def test_all_documents_can_shingle_by_characters(text: str) -> None:
+    """White space, punctuation and case do not count, as they do not in words."""
+    sets = shingle_sets(pa.array([text], pa.large_string()), words=5, characters=6, by_characters=True)
+    letters = [character for character in text.lower() if character.isalnum()]
+    assert set(sets.values.tolist()) == hash_shingles(letters, 6, of=hash_character)
+    assert sets.by_characters.all()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_different_pages_have_different_keys() -> None:
         "http://example.com/a?page",
         "http://example.com/a?ref=2",  # a name that some sites mean otherwise
         "http://example.com/a?sid=2",
+        "http://example.com/a?session=2",
         "http://blog.example.com/a",
         "http://example.org/a",
         "http://example.com:81/a",
