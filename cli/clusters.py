@@ -102,7 +102,8 @@ def find_clusters(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster
     verdicts = run.files("verdicts", "verdicts")
     connection.read_parquet([str(path) for path in verdicts], hive_partitioning=False).create_view("verdicts")
     known = pq.read_schema(verdicts[0]).names
-    columns = ", ".join(name if name in known else f"NULL AS {name}" for name in (*CARRIED, "source"))
+    missing = {"quality": "NULL::DOUBLE AS quality", "source": "NULL::VARCHAR AS source"}
+    columns = ", ".join(name if name in known else missing[name] for name in (*CARRIED, "source"))
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE members AS

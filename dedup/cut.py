@@ -15,8 +15,7 @@ Where kinds overlap, a paragraph counts before a line, and a line before a subst
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt
 from datassay.corpus.compiled import compiled
 from datassay.corpus.edits import EDIT, merge
 from datassay.corpus.engine import Inputs
+from datassay.corpus.shuffle import read_partition
 from datassay.corpus.store import Outputs, ParquetShard, read_batches
 from datassay.corpus.unicode import PUNCTUATION, SPACE, TABLES, TERMINAL, Tables, decode, text_buffers
 from datassay.corpus.words import WORD
@@ -61,8 +61,9 @@ _LINE_FEED = 0x0A
 
 
 class CutSettings(BaseModel, frozen=True, extra="forbid"):
-    """How repeats become edits."""
+    """Which shard, and how repeats become edits."""
 
+    shard: NonNegativeInt
     min_tokens: PositiveInt
     fragment: float
     min_chars_left: NonNegativeInt
@@ -78,13 +79,14 @@ class Spans(NamedTuple):
 
 
 def cut_repeats(inputs: Inputs, settings: CutSettings, out: Outputs) -> None:
-    """Make the cuts of a shard edits, merged with those found before. Reads `clean`, `cuts` and, if there, `given`.
+    """Make the cuts of a shard edits, merged with those found before. Reads `clean`, the shard's part of
+    `cuts` and, if there, `given`.
 
     Writes `edits` (EDIT): all of both; and `repeats` (REPEATED_TEXT). Counts `documents`, `cut_documents` and, of each
     kind, edits and `characters`; and `rests`: documents of which less was left than `min_chars_left`. The cuts of a
     shard, overlapping ones united, and the edits given are in memory at once.
     """
-    cuts = read_cuts(inputs.files.get("cuts", ()))
+    cuts = read_cuts(batch for path in inputs.all("cuts") for batch in read_partition(path, settings.shard))
     cut_rows = cuts["row"].to_numpy()
     given_rows, given = _given(inputs)
     first_row = 0
@@ -114,13 +116,13 @@ def cut_repeats(inputs: Inputs, settings: CutSettings, out: Outputs) -> None:
             first_row += batch.num_rows
 
 
-def read_cuts(paths: Sequence[Path]) -> pa.Table:
-    """The cuts in files of CUT, in order of row, kind and start; substrings that overlap are one.
+def read_cuts(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """The cuts in batches of CUT, in order of row, kind and start; substrings that overlap are one.
 
     Its key and number of places are those of the smallest key in it.
     """
     waiting, n_waiting = [CUT.empty_table()], 0
-    for batch in read_batches(paths, n_rows=65_536):
+    for batch in batches:
         waiting.append(pa.Table.from_batches([batch], CUT))
         n_waiting += batch.num_rows
         if n_waiting > UNITE_ROWS:

@@ -22,7 +22,9 @@ from pydantic import BaseModel, NonNegativeInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
+from datassay.corpus.shuffle import read_partition, shuffle_file
 from datassay.corpus.store import Outputs
+from datassay.dedup.twice import may_come_twice
 from datassay.dedup.units import KINDS, UNIT
 
 REPEATED_VERSION = 1
@@ -48,7 +50,9 @@ OUTSIDE_ROLES = ("reference", "refused", "unused")
 
 
 class RepeatedSettings(BaseModel, frozen=True, extra="forbid"):
-    """Nothing to set."""
+    """Which partition of units."""
+
+    partition: NonNegativeInt
 
 
 class ChooseSettings(BaseModel, frozen=True, extra="forbid"):
@@ -58,41 +62,45 @@ class ChooseSettings(BaseModel, frozen=True, extra="forbid"):
     """By kind, in the order of KINDS."""
 
 
-def repeated_units(inputs: Inputs, settings: RepeatedSettings, out: Outputs) -> None:  # noqa: ARG001
-    """Keep what occurs twice or more. Reads a partition of `units`, one file a shard, in the order of shards.
+def repeated_units(inputs: Inputs, settings: RepeatedSettings, out: Outputs) -> None:
+    """Keep what occurs twice or more. Reads a partition of `units`, of each shard, in the order of shards.
 
     Writes `repeats`. Counts, of each kind, `repeated`: different ones, and `places` of them.
     """
-    shards, table = with_shards(inputs.all("units"))
-    keys = table["key"].to_numpy()
-    order = np.argsort(keys, kind="stable")  # of equal keys in the order of the corpus
-    is_equal = np.diff(keys[order]) == 0
-    is_repeat = np.r_[is_equal, False] | np.r_[False, is_equal] if len(order) else np.zeros(0, bool)
-    is_new = np.r_[True, ~is_equal] if len(order) else is_repeat
-    found = order[is_repeat]
-    columns = [pa.array(shards[found]), *(table[name].to_numpy()[found] for name in UNIT.names)]
-    kinds, is_first = columns[REPEAT.get_field_index("kind")], is_new[is_repeat]
+    shards, table = shuffled_rows(inputs.all("units"), settings.partition, UNIT)
+    found, is_first = repeated(table["key"].to_numpy())
+    kinds = table["kind"].to_numpy()[found]
     for kind, name in enumerate(KINDS):
         n_places = int((kinds == kind).sum())
         if n_places:
             out.counts[f"repeated {name}s"] += int((kinds[is_first] == kind).sum())
             out.counts[f"places {name}s"] += n_places
+    columns = [pa.array(shards[found]), *(table[name].to_numpy()[found] for name in UNIT.names)]
     with out.parquet("repeats", REPEAT) as part:
         for batch in pa.table(columns, REPEAT).to_batches(max_chunksize=65_536):
             part.write(batch)
 
 
-def with_shards(paths: Sequence[Path]) -> tuple[NDArray[np.int32], pa.Table]:
-    """The rows of one file a shard, and the number of each row's shard."""
-    tables = [pq.ParquetFile(path).read() for path in paths]
-    shards = np.repeat(np.arange(len(tables), dtype=np.int32), [table.num_rows for table in tables])
-    return shards, pa.concat_tables(tables)
+def shuffled_rows(paths: Sequence[Path], partition: int, schema: pa.Schema) -> tuple[NDArray[np.int32], pa.Table]:
+    """The rows of a partition of shuffled files, one a task, and the number of each row's task."""
+    tables = [pa.Table.from_batches(read_partition(path, partition), schema) for path in paths]
+    tasks = np.repeat(np.arange(len(tables), dtype=np.int32), [table.num_rows for table in tables])
+    return tasks, pa.concat_tables([schema.empty_table(), *tables])
+
+
+def repeated(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where keys are that occur twice or more, in order of key, then of place; and which of these are a key's first."""
+    places = np.flatnonzero(may_come_twice(keys))
+    places = places[np.argsort(keys[places], kind="stable")]
+    is_new = np.diff(keys[places], prepend=~keys[places[:1]]) != 0
+    is_alone = is_new & np.append(is_new[1:], True)[: len(is_new)]
+    return places[~is_alone], is_new[~is_alone]
 
 
 def choose_repeats(inputs: Inputs, settings: ChooseSettings, out: Outputs) -> None:
     """Choose which places are cut. Reads `repeats`, a partition of them, and `decisions` and `split` of all shards.
 
-    Writes `cuts`, in a partition for each shard that has any, in order of row and start. Counts, of each kind, `cut`
+    Writes `cuts`, shuffled by shard, in order of row and start. Counts, of each kind, `cut`
     and, of these, `cut kept`: those in documents that are kept. Holds a byte for each document.
     """
     table = pq.ParquetFile(inputs.one("repeats")).read()
@@ -115,12 +123,8 @@ def choose_repeats(inputs: Inputs, settings: ChooseSettings, out: Outputs) -> No
     chosen = np.flatnonzero(is_cut)
     chosen = chosen[np.lexsort((starts[chosen], places[1][chosen], places[0][chosen]))]
     cuts = [kinds[chosen], places[1][chosen], starts[chosen], places[3][chosen], keys[chosen], n_places[chosen]]
-    of_shard = places[0][chosen]
-    for shard in np.unique(of_shard):
-        first, stop = np.searchsorted(of_shard, [shard, shard + 1])
-        with out.parquet("cuts", CUT, partition=int(shard)) as part:
-            for batch in pa.table([column[first:stop] for column in cuts], CUT).to_batches(max_chunksize=65_536):
-                part.write(batch)
+    with shuffle_file(out, "cuts", CUT, len(inputs.all("split"))) as file:
+        file.write_round(cuts, places[0][chosen])
 
 
 def document_ranks(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from datassay.corpus.stage import All, Each, Partition, StageOutput, StagePlan
+from datassay.corpus.stage import All, Each, StageOutput, StagePlan
 from datassay.dedup import cut, repeats, substrings, units
 from datassay.dedup.repeats_settings import RepeatsSettings
 from datassay.dedup.settings import power_of_two
@@ -22,9 +22,6 @@ TEXT_PARTITION_BYTES = 128 << 20
 """Bytes of cleaned Parquet shards to a partition of lines, paragraphs and anchors: some 4 million of these."""
 WINDOW_PARTITION_ROWS = 4 << 20
 """Windows to a partition: sorting and choosing among them takes 300 MB (measured)."""
-MAX_PARTITIONS = 512
-"""A task has the files of all partitions open, and a system allows 1024 to a process. Beyond 64 GB of cleaned shards,
-partitions grow instead, and with them the memory of the tasks that sort them."""
 
 
 def stage_names(settings: RepeatsSettings) -> tuple[str, ...]:
@@ -45,8 +42,9 @@ def plan_stage(
     if name == CUT_STAGE:
         chosen = [stage for stage in ("choose_units", "choose_windows") if stage in stage_names(settings)]
         given = (Each(edits_of, "edits", "given"),) if edits_of is not None else ()
-        links = (CLEAN, *(Partition(stage, "cuts") for stage in chosen), *given)
-        return StagePlan(name, cut.cut_repeats, cut.VERSION, links, [_cut_settings(settings)] * n_shards)
+        links = (CLEAN, *(All(stage, "cuts") for stage in chosen), *given)
+        tasks = [_cut_settings(settings, shard) for shard in range(n_shards)]
+        return StagePlan(name, cut.cut_repeats, cut.VERSION, links, tasks)
     if name in UNIT_STAGES:
         return _unit_stage(name, settings, finished, n_shards)
     if name in SUBSTRING_STAGES:
@@ -77,22 +75,26 @@ def _substring_stage(
         selecting = substrings.AnchorsSettings(min_tokens=min_tokens, n_partitions=n_partitions)
         return StagePlan(name, substrings.find_anchors, substrings.ANCHORS_VERSION, (CLEAN,), [selecting] * n_shards)
     if name == "shared_anchors":
-        links, sharing = (Partition("anchors", "anchors"),), [substrings.SharedAnchorsSettings()] * n_partitions
+        sharing = [substrings.SharedAnchorsSettings(partition=partition) for partition in range(n_partitions)]
+        links = (All("anchors", "anchors"),)
         return StagePlan(name, substrings.shared_anchors, substrings.SHARED_VERSION, links, sharing)
     n_windows = _most_windows(finished, min_tokens)
-    n_partitions = min(power_of_two(n_windows, WINDOW_PARTITION_ROWS), MAX_PARTITIONS)
+    n_partitions = power_of_two(n_windows, WINDOW_PARTITION_ROWS)
     if name == "windows":
-        hashing = substrings.WindowsSettings(min_tokens=min_tokens, n_partitions=n_partitions)
-        around = (CLEAN, Partition("shared_anchors", "shared"))
-        return StagePlan(name, substrings.hash_windows, substrings.WINDOWS_VERSION, around, [hashing] * n_shards)
+        hashing = [
+            substrings.WindowsSettings(shard=shard, min_tokens=min_tokens, n_partitions=n_partitions)
+            for shard in range(n_shards)
+        ]
+        around = (CLEAN, All("shared_anchors", "shared"))
+        return StagePlan(name, substrings.hash_windows, substrings.WINDOWS_VERSION, around, hashing)
     if name == "repeated_windows":
         return _repeated(name, "windows", n_partitions)
     return _choice(name, "repeated_windows", settings, n_partitions)
 
 
 def _repeated(name: str, hashed: str, n_partitions: int) -> StagePlan:
-    tasks = [repeats.RepeatedSettings()] * n_partitions
-    return StagePlan(name, repeats.repeated_units, repeats.REPEATED_VERSION, (Partition(hashed, "units"),), tasks)
+    tasks = [repeats.RepeatedSettings(partition=partition) for partition in range(n_partitions)]
+    return StagePlan(name, repeats.repeated_units, repeats.REPEATED_VERSION, (All(hashed, "units"),), tasks)
 
 
 def _choice(name: str, found: str, settings: RepeatsSettings, n_partitions: int) -> StagePlan:
@@ -102,10 +104,11 @@ def _choice(name: str, found: str, settings: RepeatsSettings, n_partitions: int)
     return StagePlan(name, repeats.choose_repeats, repeats.CHOOSE_VERSION, links, [choosing] * n_partitions)
 
 
-def _cut_settings(settings: RepeatsSettings) -> cut.CutSettings:
+def _cut_settings(settings: RepeatsSettings, shard: int) -> cut.CutSettings:
     """Without substrings, nothing but whole lines is cut."""
     stretches = settings.substrings
     return cut.CutSettings(
+        shard=shard,
         min_tokens=stretches.min_tokens if stretches is not None else 1,
         fragment=stretches.fragment if stretches is not None else 0.0,
         min_chars_left=settings.min_chars_left,
@@ -113,7 +116,7 @@ def _cut_settings(settings: RepeatsSettings) -> cut.CutSettings:
 
 
 def _text_partitions(finished: Mapping[str, StageOutput]) -> int:
-    return min(power_of_two(finished["clean"].n_bytes("clean"), TEXT_PARTITION_BYTES), MAX_PARTITIONS)
+    return power_of_two(finished["clean"].n_bytes("clean"), TEXT_PARTITION_BYTES)
 
 
 def _most_windows(finished: Mapping[str, StageOutput], min_tokens: int) -> int:

@@ -21,21 +21,22 @@ symbols, white space and line breaks between words make no difference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, PositiveInt
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
+from datassay.corpus.shuffle import shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import SPACE, TABLES, Tables, decode, lower_of, text_buffers
 from datassay.corpus.words import WORD, mix, read_token
-from datassay.dedup.repeats import with_shards
-from datassay.dedup.units import SUBSTRING, Units, numbered_texts, partition_of, unit_partitions, write_units
+from datassay.dedup.repeats import repeated, shuffled_rows
+from datassay.dedup.units import SUBSTRING, UNIT, Units, numbered_texts, partition_of, rounds
 
 ANCHORS_VERSION = 1
 SHARED_VERSION = 1
@@ -63,19 +64,23 @@ class AnchorsSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class SharedAnchorsSettings(BaseModel, frozen=True, extra="forbid"):
-    """Nothing to set."""
+    """Which partition of anchors."""
+
+    partition: NonNegativeInt
 
 
 class WindowsSettings(AnchorsSettings, frozen=True, extra="forbid"):
-    """How many words a window has, and how windows are spread over files."""
+    """Which shard, how many words a window has, and how windows are spread over files."""
+
+    shard: NonNegativeInt
 
 
 class Anchors(NamedTuple):
-    """The anchors of a batch of texts, in order of text and place."""
+    """Anchors of texts, in order of text and place. Columns of ANCHOR."""
 
     keys: NDArray[np.uint64]
     rows: NDArray[np.int32]
-    """In the batch."""
+    """In the batch, or in the shard."""
     places: NDArray[np.int32]
 
 
@@ -91,66 +96,57 @@ def gram_words(min_tokens: int) -> int:
 def find_anchors(inputs: Inputs, settings: AnchorsSettings, out: Outputs) -> None:
     """Select the anchors of a shard. Reads `clean`.
 
-    Writes `anchors` in every partition, be it empty, ordered by key. Counts `documents`, `words` and `anchors`. The
-    anchors of a shard are in memory at once: 16 bytes for each 17 words, where L is 50.
+    Writes `anchors`, shuffled by key. Counts `documents`, `words` and `anchors`.
     """
-    keys, rows, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+    with shuffle_file(out, "anchors", ANCHOR, settings.n_partitions) as file:
+        for anchors in rounds(_shard_anchors(inputs, settings, out)):
+            file.write_round(anchors, partition_of(anchors.keys, settings.n_partitions))
+            out.counts["anchors"] += len(anchors.keys)
+
+
+def _shard_anchors(inputs: Inputs, settings: AnchorsSettings, out: Outputs) -> Iterator[Anchors]:
     for first_row, texts in numbered_texts(inputs):
         anchors, n_words = select_anchors(texts, settings.min_tokens)
-        keys.append(anchors.keys)
-        rows.append(anchors.rows + np.int32(first_row))
-        places.append(anchors.places)
         out.counts["documents"] += len(texts)
         out.counts["words"] += n_words
-    key = np.concatenate(keys)
-    out.counts["anchors"] += len(key)
-    order = np.argsort(key, kind="stable")
-    table = pa.table([key[order], np.concatenate(rows)[order], np.concatenate(places)[order]], ANCHOR)
-    bounds = np.searchsorted(partition_of(key[order], settings.n_partitions), np.arange(settings.n_partitions + 1))
-    for partition in range(settings.n_partitions):
-        first, stop = bounds[partition], bounds[partition + 1]
-        with out.parquet("anchors", ANCHOR, partition=partition) as shard:
-            for batch in table.slice(first, stop - first).to_batches(max_chunksize=65_536):
-                shard.write(batch)
+        yield anchors._replace(rows=anchors.rows + np.int32(first_row))
 
 
-def shared_anchors(inputs: Inputs, settings: SharedAnchorsSettings, out: Outputs) -> None:  # noqa: ARG001
-    """Keep the anchors that occur twice or more. Reads a partition of `anchors`, one file a shard, in order of shards.
+def shared_anchors(inputs: Inputs, settings: SharedAnchorsSettings, out: Outputs) -> None:
+    """Keep the anchors that occur twice or more. Reads a partition of `anchors`, of each shard, in the order of shards.
 
-    Writes `shared`, in a partition for each shard that has any, in order of row and place. Counts `shared`.
+    Writes `shared`, shuffled by shard, in order of row and place. Counts `shared`.
     """
-    shards, table = with_shards(inputs.all("anchors"))
-    keys = table["key"].to_numpy()
-    order = np.argsort(keys)
-    is_equal = np.diff(keys[order]) == 0
-    found = order[np.r_[is_equal, False] | np.r_[False, is_equal]] if len(order) else order
+    paths = inputs.all("anchors")
+    shards, table = shuffled_rows(paths, settings.partition, ANCHOR)
+    found, _ = repeated(table["key"].to_numpy())
     shards, rows, places = shards[found], table["row"].to_numpy()[found], table["place"].to_numpy()[found]
     out.counts["shared"] += len(found)
     order = np.lexsort((places, rows, shards))
-    shards, rows, places = shards[order], rows[order], places[order]
-    for shard in np.unique(shards):
-        here = slice(*np.searchsorted(shards, [shard, shard + 1]))
-        with out.parquet("shared", SHARED, partition=int(shard)) as part:
-            part.write(pa.record_batch([rows[here], places[here]], schema=SHARED))
+    with shuffle_file(out, "shared", SHARED, len(paths)) as file:
+        file.write_round([rows[order], places[order]], shards[order])
 
 
 def hash_windows(inputs: Inputs, settings: WindowsSettings, out: Outputs) -> None:
-    """Hash the windows around the shared anchors of a shard. Reads `clean` and `shared`.
+    """Hash the windows around the shared anchors of a shard. Reads `clean` and the shard's part of `shared`.
 
-    Writes `units` in every partition, be it empty, in order of row. Counts `windows`. The shared anchors of a shard are
-    in memory at once.
+    Writes `units`, shuffled by key, in order of row. Counts `windows`. The shared anchors of a shard are in memory.
     """
-    tables = [SHARED.empty_table(), *(pq.read_table(path, schema=SHARED) for path in inputs.files.get("shared", ()))]
-    shared = pa.concat_tables(tables)
+    with shuffle_file(out, "units", UNIT, settings.n_partitions) as file:
+        for units in rounds(_shard_windows(inputs, settings)):
+            file.write_round(units, partition_of(units.keys, settings.n_partitions))
+            out.counts["windows"] += len(units.keys)
+
+
+def _shard_windows(inputs: Inputs, settings: WindowsSettings) -> Iterator[Units]:
+    _, shared = shuffled_rows(inputs.all("shared"), settings.shard, SHARED)
     rows, places = shared["row"].to_numpy(), shared["place"].to_numpy()
     order = np.lexsort((places, rows))
     rows, places = rows[order], places[order]
-    with unit_partitions(out, settings.n_partitions) as shards:
-        for first_row, texts in numbered_texts(inputs):
-            here = slice(*np.searchsorted(rows, [first_row, first_row + len(texts)]))
-            units = windows_at(texts, rows[here] - np.int32(first_row), places[here], settings.min_tokens)
-            write_units(units, first_row, shards)
-            out.counts["windows"] += len(units.keys)
+    for first_row, texts in numbered_texts(inputs):
+        here = slice(*np.searchsorted(rows, [first_row, first_row + len(texts)]))
+        units = windows_at(texts, rows[here] - np.int32(first_row), places[here], settings.min_tokens)
+        yield units._replace(rows=units.rows + np.int32(first_row))
 
 
 def select_anchors(texts: pa.Array, min_tokens: int) -> tuple[Anchors, int]:

@@ -16,9 +16,8 @@ more than white space, and is compared line by line. Positions are characters.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,8 @@ from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
-from datassay.corpus.store import Outputs, ParquetShard, read_batches
+from datassay.corpus.shuffle import shuffle_file
+from datassay.corpus.store import Outputs, read_batches
 from datassay.corpus.unicode import (
     DIGIT,
     MARK,
@@ -60,6 +60,8 @@ UNIT = pa.schema(
 """A place in a document that may stand elsewhere as well."""
 
 BATCH_ROWS = 1024
+ROUND_ROWS = 1 << 20
+"""Rows of a shuffle that are written at once: each round costs some hundred bytes for each partition."""
 
 ACCENTED = ((0xC0, 0x250), (0x370, 0x530), (0x1E00, 0x2000))
 """Latin, Greek and Cyrillic letters with their accents in one character."""
@@ -69,12 +71,12 @@ _LINE_FEED, _BLANK, _ZERO, _DROPPED = 0x0A, 0x20, 0x30, 0
 
 
 class Units(NamedTuple):
-    """Places in the texts of a batch, in order of text; those of one kind also in order of place."""
+    """Places in texts, in order of text; those of one kind also in order of place. Columns of UNIT."""
 
     keys: NDArray[np.uint64]
     kinds: NDArray[np.int8]
     rows: NDArray[np.int32]
-    """In the batch."""
+    """In the batch, or in the shard."""
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
 
@@ -93,34 +95,39 @@ class HashUnitsSettings(BaseModel, frozen=True, extra="forbid"):
 def hash_units(inputs: Inputs, settings: HashUnitsSettings, out: Outputs) -> None:
     """Hash the lines and paragraphs of a shard that are long enough. Reads `clean`.
 
-    Writes `units` in every partition, be it empty, in order of row. Counts `documents`, `lines` and `paragraphs`.
+    Writes `units`, shuffled by key, in order of row. Counts `documents`, `lines` and `paragraphs`.
     """
-    with unit_partitions(out, settings.n_partitions) as shards:
-        for first_row, texts in numbered_texts(inputs):
-            units = find_units(texts, settings.min_line_chars, settings.min_paragraph_chars)
-            write_units(units, first_row, shards)
-            out.counts["documents"] += len(texts)
-            for kind in (LINE, PARAGRAPH):
-                out.counts[f"{KINDS[kind]}s"] += int((units.kinds == kind).sum())
+    with shuffle_file(out, "units", UNIT, settings.n_partitions) as file:
+        for units in rounds(_shard_units(inputs, settings, out)):
+            file.write_round(units, partition_of(units.keys, settings.n_partitions))
 
 
-@contextmanager
-def unit_partitions(out: Outputs, n_partitions: int) -> Iterator[Sequence[ParquetShard]]:
-    """A task's dataset `units`, every partition of it open for writing."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(out.parquet("units", UNIT, partition=i)) for i in range(n_partitions)]
+def _shard_units(inputs: Inputs, settings: HashUnitsSettings, out: Outputs) -> Iterator[Units]:
+    for first_row, texts in numbered_texts(inputs):
+        units = find_units(texts, settings.min_line_chars, settings.min_paragraph_chars)
+        out.counts["documents"] += len(texts)
+        for kind in (LINE, PARAGRAPH):
+            out.counts[f"{KINDS[kind]}s"] += int((units.kinds == kind).sum())
+        yield units._replace(rows=units.rows + np.int32(first_row))
 
 
-def write_units(units: Units, first_row: int, shards: Sequence[ParquetShard]) -> None:
-    """Write the units of a batch, whose first row this is, to the partitions of their keys."""
-    partition = partition_of(units.keys, len(shards))
-    order = np.argsort(partition, kind="stable")
-    bounds = np.searchsorted(partition[order], np.arange(len(shards) + 1))
-    rows = units.rows + np.int32(first_row)
-    columns = [column[order] for column in (units.keys, units.kinds, rows, units.starts, units.ends)]
-    for shard, first, stop in zip(shards, bounds[:-1], bounds[1:], strict=True):
-        if stop > first:
-            shard.write(pa.record_batch([column[first:stop] for column in columns], schema=UNIT))
+Columns = TypeVar("Columns", bound=tuple[NDArray[Any], ...])
+
+
+def rounds(found: Iterable[Columns]) -> Iterator[Columns]:
+    """The same rows in batches of ROUND_ROWS and more, but for the last."""
+    waiting: list[Columns] = []
+    for columns in found:
+        waiting.append(columns)
+        if sum(len(one[0]) for one in waiting) >= ROUND_ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    return type(parts[0])(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def partition_of(keys: NDArray[np.uint64], n_partitions: int) -> NDArray[np.int64]:

@@ -220,9 +220,9 @@ def repeats(connection: duckdb.DuckDBPyConnection) -> list[RepeatRow]:
     """What is cut out of the most documents that are kept, as a line, a paragraph or a substring."""
     found = connection.execute(
         f"""
-        SELECT kind, max(n_places), count(*), sum("end" - start), min(excerpt)
+        SELECT repeats.kind, max(n_places), count(*), sum("end" - start), min(excerpt)
         FROM repeats JOIN judged USING (id) WHERE keep
-        GROUP BY kind, hash ORDER BY 3 DESC, 4 DESC, 5 LIMIT {N_REPEATS}
+        GROUP BY repeats.kind, hash ORDER BY 3 DESC, 4 DESC, 5 LIMIT {N_REPEATS}
         """
     ).fetchall()
     return [RepeatRow(kind, n_places, n_cut, int(n_chars), text) for kind, n_places, n_cut, n_chars, text in found]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,17 +144,13 @@ def test_the_words_that_are_left_are_those_outside_the_spans(text: str, wanted: 
     assert "\n\n\n" not in after
 
 
-def test_cuts_that_overlap_are_one(tmp_path: Path) -> None:
-    """Substrings only, and of one document; the smallest key speaks for all. Files come in any order."""
+def test_cuts_that_overlap_are_one() -> None:
+    """Substrings only, and of one document; the smallest key speaks for all. Batches come in any order."""
     places = [(SUBSTRING, 0, 5, 20), (SUBSTRING, 0, 0, 10), (SUBSTRING, 0, 20, 30), (SUBSTRING, 0, 31, 40)]
     others = [(LINE, 0, 0, 10), (LINE, 0, 10, 20), (SUBSTRING, 1, 0, 10), (PARAGRAPH, 0, 0, 20)]
-    paths = []
-    for i, some in enumerate((places, others)):
-        paths.append(tmp_path / f"{i}.parquet")
-        pq.write_table(cut_table(some), paths[-1])
-    found = [
-        (KINDS[row["kind"]], row["row"], row["start"], row["end"], row["key"]) for row in read_cuts(paths).to_pylist()
-    ]
+    batches = [batch for some in (places, others) for batch in cut_table(some).to_batches()]
+    rows = read_cuts(batches).to_pylist()
+    found = [(KINDS[row["kind"]], row["row"], row["start"], row["end"], row["key"]) for row in rows]
     assert found == [
         ("line", 0, 0, 10, 0),
         ("line", 0, 10, 20, 1),
