@@ -13,7 +13,7 @@ from datassay.corpus.errors import DatassayError
 app = typer.Typer(
     name="datassay",
     help="Refine a pretraining corpus, and measure what each step of refining is worth in loss.",
-    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 4 partial, 5 locked, "
+    epilog="Exit status: 0 done, 1 bug, 2 usage or recipe, 3 gate failed, 4 partial, 5 locked, "
     "6 input or disk at fault, 130 and 143 interrupted (the same command continues).",
     no_args_is_help=True,
     add_completion=False,
@@ -24,6 +24,9 @@ recipes_app = typer.Typer(help="The presets that ship, and a check of your own r
 app.add_typer(recipes_app, name="recipes")
 classifier_app = typer.Typer(help="Quality classifiers of your own, without a run.", no_args_is_help=True)
 app.add_typer(classifier_app, name="classifier")
+
+index_app = typer.Typer(help="Indexes of documents that new ones are compared with.", no_args_is_help=True)
+app.add_typer(index_app, name="index")
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", metavar="RECIPE")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/crawl-en.", metavar="RUN")]
@@ -104,7 +107,8 @@ def why(run: RunPath, document: Annotated[str, typer.Argument(help="Id, source i
 def query(
     run: RunPath,
     sql: Annotated[
-        str, typer.Argument(help="A SELECT over documents, signals, decisions, records, pairs, split, corpus.")
+        str,
+        typer.Argument(help="A SELECT over documents, signals, decisions, clusters, records, pairs, split, corpus."),
     ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
@@ -116,6 +120,28 @@ def query(
     from datassay.cli.run_folder import open_run
 
     typer.echo(answer(open_run(run), sql, as_csv=as_csv), nl=False)
+
+
+@app.command()
+def clusters(
+    run: RunPath,
+    top: Annotated[int | None, typer.Option(help="Show so many clusters, or members; 20 if not given.", min=1)] = None,
+    member: Annotated[
+        str | None, typer.Option(help="The members of the cluster of this document.", metavar="ID|URL")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(help="How two documents differ, in words.", metavar="ID|URL ID|URL")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, of all if there is no --top.")] = False,
+) -> None:
+    """The largest clusters of duplicates: which document stays and why, who its members are, how they differ.
+
+    Example: datassay clusters runs/crawl-en --top 50
+    """
+    from datassay.cli.clusters import asked
+    from datassay.cli.run_folder import open_run
+
+    typer.echo(asked(open_run(run), member=member, diff=diff, top=top, as_csv=as_csv), nl=False)
 
 
 @app.command()
@@ -238,6 +264,143 @@ def train(
     typer.echo(train_model(open_run(run), output, settings))
 
 
+MinHashName = Annotated[
+    str | None,
+    typer.Option(
+        help="A preset or BANDSxROWS, with @LIMIT for another limit; the run's own, or the default.", metavar="MINHASH"
+    ),
+]
+
+
+Paths = Annotated[list[str], typer.Argument(help="Files, folders, patterns or URLs.", metavar="FILES")]
+KeepBy = Annotated[str, typer.Option(help="Which copy stays: quality, length, date, source, in this order.")]
+SourcePriority = Annotated[
+    list[str], typer.Option(help="For source: names of files or patterns, the first preferred.", metavar="PATTERN")
+]
+
+
+@app.command()
+def dedup(
+    files: Paths,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("runs/dedup"),
+    minhash: MinHashName = None,
+    min_jaccard: Annotated[float | None, typer.Option(help="True similarity from which on they are copies.")] = None,
+    near: Annotated[bool, typer.Option("--near/--no-near", help="Find near duplicates.")] = True,
+    exact: Annotated[bool, typer.Option("--exact/--no-exact", help="Find copies of the same text first.")] = True,
+    keep_by: KeepBy = "quality,length,date",
+    source_priority: SourcePriority = [],  # noqa: B006
+    text: Annotated[str | None, typer.Option(help="The column with the text, if not `text`.")] = None,
+    source_id: Annotated[str | None, typer.Option(help="The column with your own id, if not `id`.")] = None,
+    quality: Annotated[str | None, typer.Option(help="A column of scores, for --keep-by.")] = None,
+    date: Annotated[str | None, typer.Option(help="A column of dates, for --keep-by.")] = None,
+    against: Annotated[list[Path], typer.Option(help="An index to compare with, too.", metavar="INDEX")] = [],  # noqa: B006
+    among_new: Annotated[bool, typer.Option("--self/--no-self", help="Compare the files with each other, too.")] = True,
+    append: Annotated[Path | None, typer.Option(help="Add the documents to this index.", metavar="INDEX")] = None,
+    batch: Annotated[str | None, typer.Option(help="Stands before the files' names, and in the index.")] = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Only plant edited copies and say how many are found.")
+    ] = False,
+    workers: Workers = 2,
+) -> None:
+    """Find the copies in files of texts: kept.parquet says what stays, duplicates.parquet what goes and for what.
+
+    Example: datassay dedup crawl/*.parquet -o runs/dedup --minhash fineweb
+    """
+    if self_test:
+        from datassay.cli.self_test import self_test_of
+
+        result = self_test_of(files, minhash=minhash, text=text or "text")
+        typer.echo(result.as_text(), nl=False)
+        raise typer.Exit(result.exit_status)
+    from datassay.cli.dedup import Request, dedup_files
+
+    fields = {"text": text, "source_id": source_id, "quality": quality, "date": date}
+    status, said = dedup_files(
+        Request(
+            paths=files,
+            output=output,
+            minhash=minhash,
+            min_jaccard=min_jaccard,
+            near=near,
+            exact=exact,
+            keep_by=tuple(part.strip() for part in keep_by.split(",")),
+            source_priority=tuple(source_priority),
+            fields={name: value for name, value in fields.items() if value is not None},
+            against=against,
+            among_new=among_new,
+            append=append,
+            batch=batch,
+            workers=workers,
+        )
+    )
+    typer.echo(said, nl=False)
+    finish(status)
+
+
+@app.command("dedup-self-test")
+def dedup_self_test(
+    sources: Annotated[list[str], typer.Argument(help="Files of texts, or a run folder.", metavar="FILES|RUN")],
+    minhash: MinHashName = None,
+    text: Annotated[str, typer.Option(help="The field with the text.")] = "text",
+    documents: Annotated[int, typer.Option(help="Documents to search, by hash.", min=1)] = 10_000,
+    copies: Annotated[int, typer.Option(help="Edited copies to plant among them.", min=1)] = 2_000,
+    seed: Annotated[int, typer.Option(help="Another seed takes other documents and edits.", min=0)] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows of the tables as CSV.")] = False,
+) -> None:
+    """Plant edited copies among your documents and compare what is found of them with the S-curve.
+
+    Ends with status 3 if significantly fewer are found, or if a pair that was found is false.
+    Example: datassay dedup-self-test crawl.parquet --minhash fineweb
+    """
+    from datassay.cli.self_test import self_test_of
+
+    found = self_test_of(sources, minhash=minhash, text=text, n_documents=documents, n_copies=copies, seed=seed)
+    typer.echo(found.as_csv() if as_csv else found.as_text(), nl=False)
+    finish(found.exit_status)
+
+
+IndexPath = Annotated[Path, typer.Argument(help="An index, made by `datassay dedup --append`.", metavar="INDEX")]
+
+
+@index_app.command("info")
+def index_info(index: IndexPath) -> None:
+    """Say what an index is made with and what is in it.
+
+    Example: datassay index info corpus.index
+    """
+    from datassay.cli.dedup import index_says
+
+    typer.echo(index_says(index), nl=False)
+
+
+@index_app.command("keep")
+def index_keep(
+    index: IndexPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for kept and duplicates.")],
+    keep_by: KeepBy = "quality,length,date",
+    source_priority: SourcePriority = [],  # noqa: B006
+) -> None:
+    """Choose among all documents of an index as if they had come in one run, in whatever order they came.
+
+    Example: datassay index keep corpus.index -o runs/all
+    """
+    from datassay.cli.dedup import keep_of_index
+
+    criteria = tuple(part.strip() for part in keep_by.split(","))
+    typer.echo(keep_of_index(index, output, keep_by=criteria, source_priority=tuple(source_priority)), nl=False)
+
+
+@index_app.command("compact")
+def index_compact(index: IndexPath) -> None:
+    """Put the small shards of an index together; what is found stays the same.
+
+    Example: datassay index compact corpus.index
+    """
+    from datassay.cli.dedup import compact_index
+
+    typer.echo(compact_index(index), nl=False)
+
+
 ModelPath = Annotated[Path, typer.Argument(help="Folder of a model, made by `datassay train`.", metavar="MODEL")]
 
 
@@ -310,6 +473,25 @@ def check_recipe(recipe: RecipePath, changes: Changes = []) -> None:  # noqa: B0
     from datassay.cli.recipes import check
 
     typer.echo(check(recipe, changes))
+
+
+@recipes_app.command("curve")
+def show_curves(
+    presets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Presets or BANDSxROWS, with @LIMIT for another limit; all presets if not given.", metavar="MINHASH"
+        ),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the points of the curves as CSV.")] = False,
+) -> None:
+    """Show the S-curves of MinHash settings side by side, and what each costs.
+
+    Example: datassay recipes curve fineweb datassay 20x13@0.8
+    """
+    from datassay.cli.curve import curves
+
+    typer.echo(curves(presets or [], as_csv=as_csv), nl=False)
 
 
 ClassifierPath = Annotated[Path, typer.Argument(help="A classifier: .bin, .ftz or .npz.", metavar="CLASSIFIER")]

@@ -49,7 +49,7 @@ from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
-from datassay.dedup import bloom
+from datassay.dedup import bloom, repeats_plan
 from datassay.dedup import plan as dedup
 from datassay.filters import (
     bad_words,
@@ -168,6 +168,7 @@ def stages(recipe: Recipe, limit: int | None = None) -> tuple[Stage, ...]:
         *((True, preset_stage(name), partial(_preset, name=name)) for name in compared_presets(recipe)),
         (True, "decide", _decide),
         (True, "variants", _variants),
+        *((True, name, partial(_repeats, name=name)) for name in repeats_plan.stage_names(recipe.dedup)),
         (True, "write", _write),
         (recipe.tokenize is not None, "tokenizer", _tokenizer),
         (recipe.tokenize is not None, "tokens", _tokens),
@@ -344,6 +345,16 @@ def _dedup(plan: Plan, name: str) -> StagePlan:
     return dedup.plan_stage(name, plan.recipe.dedup, plan.finished)
 
 
+def _repeats(plan: Plan, name: str) -> StagePlan:
+    edits_of = FOUND_EDITS.stage if FOUND_EDITS.stage in plan.finished else None
+    return repeats_plan.plan_stage(name, plan.recipe.dedup, plan.finished, edits_of=edits_of)
+
+
+def _all_edits(recipe: Recipe) -> Each:
+    """Where the edits are that are made."""
+    return Each(repeats_plan.CUT_STAGE, "edits") if recipe.dedup.cuts_repeats else FOUND_EDITS
+
+
 def _split(plan: Plan) -> StagePlan:
     ablate = plan.recipe.ablate
     settings = split.SplitPlan(
@@ -500,7 +511,7 @@ def _write(plan: Plan) -> StagePlan:
     if plan.recipe.quality is not None:
         links = (*links, Each("quality", families(plan.recipe)[-1].dataset, "quality"))
     if EDITS in plan.recipe.steps:
-        links = (*links, FOUND_EDITS)
+        links = (*links, _all_edits(plan.recipe))
     settings = write.WritePlan(format=plan.recipe.write.format)
     return _per_shard(plan, "write", write.write_corpus, write.VERSION, links, settings)
 
@@ -545,7 +556,7 @@ def _ablation_tokens(plan: Plan) -> StagePlan:
 
 def _edited_tokens(plan: Plan) -> StagePlan:
     """The same after the recipe's edits, for the variants that make them."""
-    links = (Each("clean", "clean", "corpus"), FOUND_EDITS, All("ablation_tokenizer", "tokenizer"))
+    links = (Each("clean", "clean", "corpus"), _all_edits(plan.recipe), All("ablation_tokenizer", "tokenizer"))
     return _per_shard(plan, "edited_tokens", tokens.tokenize, tokens.TOKENIZE_VERSION, links, tokens.TokenizeSettings())
 
 

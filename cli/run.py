@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from datassay.cli.ablate import ablate
@@ -19,14 +16,17 @@ from datassay.cli.progress import Progress
 from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.sections import ClassifierScore, Recipe
+from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.cli.signals import check_recipe_rules
-from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
-from datassay.corpus.errors import InputError, LockedError, RecipeError
+from datassay.corpus.engine import Engine, Task
+from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
-from datassay.corpus.stage import StageOutput, run_stage
+from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
+from datassay.dedup.budget import LONG_SECONDS, Estimate, check_room, corpus_size, estimate, room_at
+from datassay.dedup.settings import DedupSettings
 
 PARTIAL = 4
 """Exit status of a run in which a guard left something out."""
@@ -46,10 +46,6 @@ class Request:
     plan_only: bool = False
 
 
-class Terminated(BaseException):
-    """SIGTERM came: stop at once and leave a run that the same command continues."""
-
-
 def run_recipe(request: Request) -> int:
     """Run a recipe as far as asked; returns the exit status."""
     recipe = load_recipe(request.recipe, request.changes)
@@ -63,9 +59,9 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
     check_recipe_rules(recipe, request.recipe)
     check_given_files(recipe)
-    with _locked(folder), _stopped_by_signals(), Progress() as progress:
+    with locked(folder), stopped_by_signals(), Progress() as progress:
         try:
-            with _engine(request.workers) as engine:
+            with engine_of(request.workers) as engine:
                 return _run(recipe, request, folder, engine, progress)
         except (KeyboardInterrupt, Terminated) as stop:
             progress.note("stopped; the same command continues")
@@ -87,6 +83,12 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
     }
     for stage in stages(recipe, request.limit):
         stage_plan = stage.plan(plan)
+        if stage.name == "sign":
+            need = check_dedup_room(
+                waiting_tasks(stage_plan, plan.finished, folder), recipe.dedup, folder, request.workers
+            )
+            if need.cpu_seconds > LONG_SECONDS:
+                progress.note(f"near duplicates: {need.summary}")
         output = run_stage(
             stage_plan,
             plan.finished,
@@ -120,6 +122,14 @@ def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progres
 
     progress.note(f"report: {write_report(open_run(folder))}")
     return _status(plan)
+
+
+def check_dedup_room(waiting: Sequence[Task], settings: DedupSettings, folder: Path, n_workers: int) -> Estimate:
+    """What signing these tasks' documents and pairing them will need. Raises StoreError if that cannot fit."""
+    size = corpus_size(path for task in waiting for path in task.inputs.all("clean"))
+    if waiting:
+        check_room(size, settings, folder, room=room_at(folder), n_processes=max(1, n_workers))
+    return estimate(size, settings)
 
 
 def _sizes(variants: Sequence[Mapping[str, Any]]) -> str:
@@ -192,43 +202,3 @@ def _status(plan: Plan) -> int:
 
 def _input_entry(file: InputFile) -> dict[str, Any]:
     return {"name": file.name, "source": file.source, "n_bytes": file.n_bytes, "sha256": file.sha256}
-
-
-@contextmanager
-def _engine(n_workers: int) -> Iterator[Engine]:
-    if n_workers == 0:
-        yield InlineEngine()
-    else:
-        with LocalEngine(n_workers) as engine:
-            yield engine
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The run folder for this process alone. Raises LockedError if another has it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise LockedError(
-            f"{folder}: another process works on this run; wait for it or take another --output"
-        ) from error
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

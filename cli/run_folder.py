@@ -37,6 +37,7 @@ DATASETS = {
     "decontamination": (("decontaminate", "decontamination"),),
     "quality": (("quality", "quality"), ("quality", "combined")),
     "edits": (("edit", "edits"),),
+    "repeats": (("cut_repeats", "repeats"),),
     "contamination": (("decontaminate", "contamination"),),
     "questions": (("report_questions", "question_documents"),),
     "question_files": (("report_questions", "question_files"),),
@@ -44,6 +45,8 @@ DATASETS = {
     "split": (("split", "split"),),
     "decisions": (("decide", "decisions"),),
     "corpus": (("write", "corpus"),),
+    "kept": (("keep", "kept"),),
+    "copies": (("keep", "duplicates"),),
 }
 """What `query` and the Python door know, and which stages write it; beside them a dataset for each of your signals."""
 
@@ -66,6 +69,14 @@ DUPLICATE_VIEWS = {
 }
 """Which source duplicates which. `duplicates` has a row for each document that another stays for, with what makes it a
 copy of that one; `source_duplicates` counts them; `source_pairs` counts edges, whatever was decided."""
+
+
+CLUSTERS = """
+CREATE VIEW clusters AS
+SELECT cluster, count(*) AS n_documents, min(id) FILTER (kept_for IS NULL) AS kept
+FROM decisions WHERE cluster IS NOT NULL GROUP BY cluster
+"""
+"""Of `decisions`: the clusters of duplicates, with the document that stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,8 @@ class RunFolder:
         """The files of every dataset that the run has, by name; each signal of the user's, and each score, is one."""
         stages = self.manifest["stages"]
         known = dict(DATASETS)
+        if "cut_repeats" in stages:
+            known["edits"] = (("cut_repeats", "edits"),)  # which holds those of `edit` as well
         known.update({name: ((name, "user"),) for name in stages if name.startswith("user_")})
         scores = [name for name in stages if name.startswith("score_")]
         known.update({name: ((name, "quality"), (name, "perplexity")) for name in scores})
@@ -124,7 +137,8 @@ class RunFolder:
         return pyarrow.dataset.dataset([str(path) for path in known[name]])
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with a view of each dataset that the run has, and of all `signals` side by side."""
+        """A DuckDB connection with a view of each dataset that the run has, of all `signals` side by side, and of the
+        `clusters` that the decisions made."""
         import duckdb
 
         connection = duckdb.connect()
@@ -140,6 +154,8 @@ class RunFolder:
         if self.names_kinds:
             for name, sql in DUPLICATE_VIEWS.items():
                 connection.execute(f"CREATE VIEW {name} AS {sql}")
+        if "decisions" in known:
+            connection.execute(CLUSTERS)
         return connection
 
 

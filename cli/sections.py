@@ -17,8 +17,8 @@ from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
 from datassay.dedup.bloom import Bloom
 from datassay.dedup.plan import stage_names
-from datassay.dedup.settings import PRESETS as MINHASH_PRESETS
-from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.repeats_settings import RepeatsSettings
+from datassay.dedup.settings import DedupSettings, MinHash, named_minhash
 from datassay.dedup.url_keys import UrlKeys
 from datassay.filters.bad_words import NO_BAD_WORDS, BadWords
 from datassay.filters.cutoff import parse_group_cutoffs
@@ -360,17 +360,15 @@ class QualitySection(QualitySettings, frozen=True, extra="forbid"):
         return PercentileSettings(name="quality", scores=self.combine)
 
 
-class DedupSection(DedupSettings, frozen=True, extra="forbid"):
-    """Which documents count as copies of each other, and which of them stays."""
+class DedupSection(RepeatsSettings, DedupSettings, frozen=True, extra="forbid"):
+    """Which documents count as copies of each other, which of them stays, and which repeated text is cut."""
 
     @field_validator("minhash", mode="before", json_schema_input_type=str | Literal[False] | MinHash | None)
     @classmethod
     def _by_name(cls, value: object) -> object:
-        """TOML has no null, so `false` is none; a name stands for the keys of a preset."""
+        """TOML has no null, so `false` is none; a name stands for the keys of a preset, or for bands and rows."""
         if isinstance(value, str):
-            if value not in MINHASH_PRESETS:
-                raise ValueError(f"no preset {value!r}; there are {', '.join(MINHASH_PRESETS)}")
-            return MINHASH_PRESETS[value]
+            return named_minhash(value)
         return None if value is False else value
 
     @field_validator("url", mode="before", json_schema_input_type=bool | UrlKeys | None)
@@ -548,15 +546,20 @@ class Recipe(Section):
         return self.language.by_language if self.language is not None else {}
 
     @property
+    def edits_before_deciding(self) -> bool:
+        """Whether text is cut or replaced by what it says alone; what it repeats is cut after the decision."""
+        cuts_questions = self.decontaminate is not None and self.decontaminate.mode == "cut"
+        return bool(self.edits) or self.pii is not None or cuts_questions or self.dedup.bloom is not None
+
+    @property
     def steps(self) -> tuple[str, ...]:
         """The steps of refining that this recipe takes, in order."""
-        cuts_questions = self.decontaminate is not None and self.decontaminate.mode == "cut"
         taken = {
             "urls": self.urls is not None,
             "language": self.language is not None and bool(self.language.keep),
             "rules": bool(self.rules) or any(entry.rules for entry in self.languages.values()),
             "bad_words": self.bad_words is not None,
-            "edits": bool(self.edits) or self.pii is not None or cuts_questions or self.dedup.bloom is not None,
+            "edits": self.edits_before_deciding or self.dedup.cuts_repeats,
             "decontaminate": self.decontaminate is not None and self.decontaminate.mode == "drop",
             "quality": self.quality is not None and self.quality.keep is not None,
             "dedup": bool(stage_names(self.dedup)),

@@ -138,7 +138,7 @@ def edit_settings(recipe: Recipe) -> edit.EditSettings | None:
         pii=recipe.pii,
         counted_pii=PiiSettings() if recipe.pii is None and edit.PII_COUNT in mentioned else None,
     )
-    is_needed = settings != edit.EditSettings() or EDITS in recipe.steps
+    is_needed = settings != edit.EditSettings() or recipe.edits_before_deciding
     return settings if is_needed else None
 
 
@@ -169,7 +169,7 @@ def rules_by_step(recipe: Recipe) -> dict[str, tuple[Rule, ...]]:
         LANGUAGE: (_language_rule(recipe.language),) if recipe.language is not None and recipe.language.keep else (),
         RULES: written_rules(recipe),
         BAD_WORDS: (recipe.bad_words.rule,) if recipe.bad_words is not None else (),
-        EDITS: (edit.NOT_EMPTY,) if EDITS in recipe.steps else (),
+        EDITS: (edit.NOT_EMPTY,) if recipe.edits_before_deciding else (),
     }
     if recipe.dedup.bloom is not None and recipe.dedup.bloom.cuts_ngrams:
         limit = recipe.dedup.bloom.max_seen

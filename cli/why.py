@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from datassay.cli.clusters import cluster_of, dropped_said, heading, members_of, place
 from datassay.cli.run_folder import RunFolder
 from datassay.corpus.edits import edited
 from datassay.corpus.errors import InputError
@@ -61,7 +62,8 @@ def _ledger(run: RunFolder, connection: duckdb.DuckDBPyConnection, document: Map
     yield from _duplicates(run, connection, name)
     if run.has("text"):
         yield from _signals(connection, name)
-    edits = _rows(connection, "SELECT * FROM edits WHERE id = $1 ORDER BY start", name) if run.has("edit") else []
+    known = run.datasets()
+    edits = _rows(connection, "SELECT * FROM edits WHERE id = $1 ORDER BY start", name) if "edits" in known else []
     yield from _edits(document["text"], edits)
     yield "text" if not edits else "text before the edits"
     yield _shown(document["text"])
@@ -116,6 +118,8 @@ def _decision(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) 
 def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
     if "pairs" not in run.datasets():
         return
+    if run.has("decide"):
+        yield from _cluster(run, connection, name)
     pairs = _rows(
         connection,
         """
@@ -136,6 +140,25 @@ def _duplicates(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str
         yield f"  {pair['kinds']:<{width}} {similarity}  {pair['other']}  {pair['url'] or ''}".rstrip()
     if len(pairs) > MAX_DUPLICATES:
         yield f"  and {len(pairs) - MAX_DUPLICATES} more"
+
+
+def _cluster(run: RunFolder, connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[str]:
+    """The cluster that the document is in, if it is in one: which document stays and why, and who is in it."""
+    found = cluster_of(run, connection, name)
+    if found is None:
+        return
+    members = members_of(run, connection, found.cluster)
+    (this,) = (member for member in members if member.id == name)
+    yield f"cluster    {heading(found)}"
+    if not this.stays:
+        yield f"  the other stays for this one: {this.because}"
+    for member in members[:MAX_DUPLICATES]:
+        similarity = "     " if member.similarity is None else f"{member.similarity:.3f}"
+        yield f"  {place(member):<6} {similarity}  {member.id}  {member.url or ''}".rstrip()
+    if len(members) > MAX_DUPLICATES:
+        yield f"  and {len(members) - MAX_DUPLICATES:,} more members"
+    for sentence in dropped_said(found):
+        yield f"  {sentence}"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> list[dict[str, Any]]:

@@ -180,6 +180,12 @@ def run_stage(
     return StageOutput(plan.name, folder, tuple(results[task.index] for task in tasks))
 
 
+def waiting_tasks(plan: StagePlan, finished: dict[str, StageOutput], run_folder: Path) -> list[Task]:
+    """The tasks of a stage that `run_stage` would run: neither done nor known from an older folder."""
+    known = _known(plan.name, run_folder)
+    return [task for task in plan_tasks(plan, finished, run_folder) if task.key not in known]
+
+
 def _known(stage: str, run_folder: Path) -> dict[str, tuple[Path, Done]]:
     """The finished tasks of a stage in all its folders, by key."""
     known = {}

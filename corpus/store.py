@@ -172,6 +172,16 @@ class Outputs:
             yield shard
 
     @contextmanager
+    def arrow(self, dataset: str, schema: pa.Schema) -> Iterator[pa.RecordBatchFileWriter]:
+        """This task's file of `dataset` as Arrow IPC, not compressed: for what is mapped later."""
+        with (
+            whole_file(self._path(dataset, ".arrow", None)) as part,
+            pa.OSFile(str(part), "wb") as file,
+            pa.ipc.new_file(file, schema) as writer,
+        ):
+            yield writer
+
+    @contextmanager
     def file(self, dataset: str, suffix: str) -> Iterator[Path]:
         """This task's file of `dataset` in a format of its own."""
         with whole_file(self._path(dataset, suffix, None)) as part:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
@@ -72,7 +73,10 @@ def _compressed(out: Outputs) -> Iterator[BinaryIO]:
 
 
 def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
-    """The kept rows of the shard in the schema of the corpus; counts documents and bytes."""
+    """The kept rows of the shard in the schema of the corpus; counts documents and bytes.
+
+    A document of which the edits leave nothing is left out, and counted as `emptied`.
+    """
     keep = pq.read_table(inputs.all("decisions")[0], columns=["keep"])["keep"]
     editor = Editor.of_files(inputs.files.get("edits", ()))
     signals = {}
@@ -90,11 +94,15 @@ def _kept(inputs: Inputs, out: Outputs) -> Iterator[pa.RecordBatch]:
                 missing = pa.nulls(batch.num_rows, CORPUS.field(name).type)
                 columns[name] = batch[name] if name in batch.schema.names else missing
         rows = pa.RecordBatch.from_arrays([columns[name] for name in CORPUS.names], schema=CORPUS)
-        rows, n_edited = editor.apply(rows.filter(_slice(keep, here)))
+        before = rows.filter(_slice(keep, here))
+        rows, n_edited = editor.apply(before)
         if n_edited:
             out.counts["edited"] += n_edited
+            is_emptied = pc.and_(pc.equal(rows["text"], ""), pc.not_equal(before["text"], ""))
+            rows = rows.filter(pc.invert(is_emptied))
+            out.counts["emptied"] += before.num_rows - rows.num_rows
         out.counts["documents"] += rows.num_rows
-        out.counts["n_bytes"] += pa.compute.sum(pa.compute.binary_length(rows["text"])).as_py() or 0
+        out.counts["n_bytes"] += pc.sum(pc.binary_length(rows["text"])).as_py() or 0
         yield rows
 
 

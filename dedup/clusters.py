@@ -64,10 +64,14 @@ def preference(
     """Place of each document, 0 for the one to prefer to all others, (documents,).
 
     documents: id, and of what `keep_by` names: quality (higher wins), n_chars (longer), date (older, compared as ISO
-               8601 text). Null and NaN lose.
+               8601 text), source (by its place among the patterns of source_priority). Null and NaN lose. With a
+               column `is_old`, documents of an index come before all others.
     """
     columns = {"id": documents["id"]}
     keys = []
+    if "is_old" in documents.column_names:
+        columns["is_old"] = documents["is_old"].cast(pa.int8())
+        keys.append(("is_old", "descending"))
     for criterion in keep_by:
         if criterion == "quality":
             columns[criterion] = pc.fill_null(documents["quality"], float("nan"))  # one kind of unknown, sorted last

@@ -7,23 +7,27 @@ the others are listed as repeats and take no part in the search for near duplica
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
-from pydantic import BaseModel, PositiveInt
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.engine import Inputs
-from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.shuffle import ShuffleFile, covering_partitions, read_partition, shuffle_file
+from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import text_buffers
+from datassay.dedup.stored import StoredShard
+from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
+from datassay.dedup.twice import may_come_twice
 
-HASH_TEXTS_VERSION = 1
-EXACT_EDGES_VERSION = 1
+HASH_TEXTS_VERSION = 2
+EXACT_EDGES_VERSION = 2
 
 TEXT = pa.schema(
     [
@@ -45,47 +49,65 @@ KEY_PAIR = PAIR.set(2, pa.field("similarity", pa.float64()))
 """Of the kinds "url" and "payload", whose texts are not compared."""
 
 
+COPY = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("first", pa.string(), nullable=False),  # the document that stands for it
+        pa.field("first_shard", pa.int32(), nullable=False),
+    ]
+)
+
+
 class HashTextsSettings(BaseModel, frozen=True, extra="forbid"):
-    """How text hashes are spread over files."""
+    """How text hashes are spread over partitions."""
 
     n_partitions: PositiveInt
     """A power of two."""
+    part: FilePart | None = None
+    """What is hashed; without it, dataset `clean`."""
+    list_documents: bool = False
+    """Whether ids and lengths are written, too."""
 
 
 class ExactEdgesSettings(BaseModel, frozen=True, extra="forbid"):
-    """Nothing to set."""
+    """Which partition, and what there is besides."""
+
+    partition: NonNegativeInt
+    n_partitions: PositiveInt
+    n_shards: NonNegativeInt
+    old: tuple[StoredShard, ...] = ()
+    """Documents of an index, which stand for their copies."""
+    among_new: bool = True
+    """Whether new documents are compared with each other, too."""
 
 
 def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> None:
-    """Hash every text of a shard. Reads `clean`; writes `texts` in every partition, be it empty, ordered by hash, row.
+    """Hash every text of a shard. Reads `clean`, or the part of a file that the settings name; writes `texts`, shuffled
+    by hash, and `documents`. Counts `documents` and `empty`."""
+    first_row = 0
+    with ExitStack() as stack:
+        texts = stack.enter_context(shuffle_file(out, "texts", TEXT, settings.n_partitions))
+        documents = None
+        if settings.list_documents:
+            documents = stack.enter_context(shuffle_file(out, "documents", LISTED, 1))
+        for batch in read_texts(inputs, settings.part):
+            hashed = hashed_texts(batch, first_row)
+            write_by_hash(texts, hashed)
+            if documents is not None:
+                write_listed(documents, batch)
+            first_row += batch.num_rows
+            out.counts["documents"] += batch.num_rows
+            out.counts["empty"] += batch.num_rows - hashed.num_rows
 
-    Counts `documents` and `empty`. The hashes and ids of a shard are in memory at once.
-    """
-    tables = [TEXT.empty_table()]
-    n_rows = 0
-    for batch in read_batches(inputs.all("clean"), columns=["id", "text"]):
-        rows = pa.array(np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32))
-        has_text = pc.greater(pc.binary_length(batch["text"]), 0)
-        hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))
-        tables.append(pa.table([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT))
-        n_rows += batch.num_rows
-    texts = pa.concat_tables(tables)
-    out.counts["documents"] += n_rows
-    out.counts["empty"] += n_rows - len(texts)
-    write_by_hash(texts, "texts", settings.n_partitions, out)
 
-
-def write_by_hash(hashed: pa.Table, dataset: str, n_partitions: int, out: Outputs) -> None:
-    """Write rows, whose first column is a hash of 16 bytes, in every partition, be it empty, ordered by hash, row."""
-    name = hashed.schema.names[0]
-    hashed = hashed.sort_by([(name, "ascending"), ("row", "ascending")])
-    first_bytes = _bytes_of(hashed[name].combine_chunks())[:, :2].astype(np.int64)
-    partitions = (first_bytes[:, 0] * 256 + first_bytes[:, 1]) * n_partitions >> 16
-    bounds = np.searchsorted(partitions, np.arange(n_partitions + 1))
-    for partition, (start, end) in enumerate(pairwise(bounds.tolist())):
-        with out.parquet(dataset, hashed.schema, partition=partition) as shard:
-            for batch in hashed.slice(start, end - start).to_batches(max_chunksize=65_536):
-                shard.write(batch)
+def hashed_texts(batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
+    """TEXT of those documents of a batch that have any; first_row: of the batch, in its shard."""
+    rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int32))
+    has_text = pc.greater(pc.binary_length(batch["text"]), 0)
+    hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))
+    return pa.record_batch([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT)
 
 
 def text_hashes(texts: pa.Array) -> list[bytes]:
@@ -95,61 +117,88 @@ def text_hashes(texts: pa.Array) -> list[bytes]:
     return [xxhash.xxh3_128_digest(text_bytes[start:end]) for start, end in pairwise(offsets.tolist())]
 
 
-def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> None:  # noqa: ARG001
-    """Join every copy of a text to the copy with the smallest id.
+def write_by_hash(file: ShuffleFile, hashed: pa.RecordBatch) -> None:
+    """Write rows, whose first column is a hash of 16 bytes, as a round of a file that is shuffled by it."""
+    first_bytes = _bytes_of(hashed.column(0))[:, :2].astype(np.int64)
+    file.write_round(hashed.columns, (first_bytes[:, 0] * 256 + first_bytes[:, 1]) * file.n_partitions >> 16)
 
-    Reads a partition of `texts`, one file a shard, in the order of shards. Writes `pairs`, ordered by (a, b), and
-    `repeats`: of each shard, in a partition of its own, the rows that are copies and not the first. Counts
-    `exact_pairs`.
+
+def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> None:
+    """Join every copy of a text to the copy with the smallest id, or to one of an index that stands for it.
+
+    Reads a partition of `texts`, a file a shard, in the order of shards. Writes `pairs`, ordered by (a, b), and
+    `repeats`, shuffled by shard: the rows that are copies and not the first. Counts `exact_pairs`.
     """
-    texts, first = copies(inputs.all("texts"))
-    is_copy = first != np.arange(len(first))
-    write_stars(texts["id"].combine_chunks(), first, pa.array(np.ones(int(is_copy.sum()))), "exact", PAIR, out)
-    _write_repeats(np.asarray(texts["shard"])[is_copy], np.asarray(texts["row"])[is_copy], out)
+    found = copies(inputs.all("texts"), settings.partition, settings.n_partitions, old=settings.old)
+    if not settings.among_new:
+        found = found.filter(pc.greater_equal(found["first_shard"], settings.n_shards))
+    write_stars(found, pa.array(np.ones(len(found))), "exact", PAIR, out)
+    with shuffle_file(out, "repeats", REPEAT, max(settings.n_shards, 1)) as file:
+        file.write_round([found["row"].combine_chunks()], np.asarray(found["shard"], np.int64))
 
 
-def copies(paths: Sequence[Path]) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The rows of one partition, a file a shard, ordered by (hash, id), and of each row the first that has its hash.
+def copies(paths: Sequence[Path], partition: int, n_partitions: int, *, old: Sequence[StoredShard] = ()) -> pa.Table:
+    """COPY of a partition: every row that has the hash of another, but for the one that stands for all of them.
 
-    The hash is the first column; `shard` is added.
+    paths: a file a shard; the hash is the first column
+    That one has the smallest id; or it stands for its copies in an old shard. Old shards are numbered after the others.
+    Rows of a file with fewer partitions than asked for are looked at in several; only those of one hash meet.
     """
-    hashed = _with_shards(paths)
-    name = hashed.schema.names[0]
-    hashed = hashed.take(pc.sort_indices(hashed, [(name, "ascending"), ("id", "ascending")]))
-    return hashed, _first_of_run(_bytes_of(hashed[name].combine_chunks()))
+    tables = [_hashed(path, partition, n_partitions, shard) for shard, path in enumerate(paths)]
+    tables += [_hashed_old(shard, partition, n_partitions, len(paths) + i) for i, shard in enumerate(old)]
+    if not tables:
+        return COPY.empty_table()
+    hashed = pa.concat_tables(tables)
+    lower_half = np.ascontiguousarray(_bytes_of(hashed["hash"].combine_chunks())[:, 8:]).view(np.uint64).ravel()
+    hashed = hashed.filter(pa.array(may_come_twice(lower_half)))
+    is_new = pc.less(hashed["shard"], len(paths))
+    order = pc.sort_indices(
+        hashed.append_column("is_new", is_new.cast(pa.int8())),
+        [("hash", "ascending"), ("is_new", "ascending"), ("id", "ascending")],
+    )
+    hashed = hashed.take(order)
+    first = _first_of_run(_bytes_of(hashed["hash"].combine_chunks()))
+    is_copy = pa.array(first != np.arange(len(first)))
+    found, standing = hashed.filter(is_copy), hashed.take(pa.array(first).filter(is_copy))
+    return pa.table([found["id"], found["shard"], found["row"], standing["id"], standing["shard"]], schema=COPY)
 
 
-def write_stars(
-    ids: pa.Array, first: NDArray[np.int64], similarity: pa.Array, kind: str, schema: pa.Schema, out: Outputs
-) -> None:
-    """Write `pairs` that join each row to the first of its kind, ordered by (a, b). Counts `KIND_pairs`.
+def _hashed(path: Path, partition: int, n_partitions: int, shard: int) -> pa.Table:
+    """The rows of a partition, with the number of their shard."""
+    names = ["hash", "id", "row"]
+    tables = [pa.table([[], [], []], schema=TEXT).rename_columns(names)]
+    for part in covering_partitions(path, partition, n_partitions):
+        tables += [pa.Table.from_batches([batch]).rename_columns(names) for batch in read_partition(path, part)]
+    table = pa.concat_tables(tables)
+    return table.append_column("shard", pa.array(np.full(len(table), shard, np.int32)))
 
-    similarity: of each row that is not itself the first
+
+def _hashed_old(shard: StoredShard, partition: int, n_partitions: int, number: int) -> pa.Table:
+    """The same of an old shard, without what repeats other texts."""
+    table = _hashed(shard.texts.path, partition, n_partitions, number)
+    repeats = [batch["row"] for batch in read_partition(shard.repeats.path, 0)]
+    return table.filter(pc.invert(pc.is_in(table["row"], value_set=pa.chunked_array(repeats, pa.int32()))))
+
+
+def write_stars(found: pa.Table, similarity: pa.Array, kind: str, schema: pa.Schema, out: Outputs) -> None:
+    """Write `pairs` that join each row of COPY to the one that stands for it, ordered by (a, b). Counts `KIND_pairs`.
+
+    similarity: (rows,)
     """
-    is_copy = first != np.arange(len(first))
-    n_copies = int(is_copy.sum())
+    is_ordered = pc.less(found["first"], found["id"])
     pairs = pa.table(
         [
-            ids.take(pa.array(first[is_copy])),
-            ids.filter(pa.array(is_copy)),
+            pc.if_else(is_ordered, found["first"], found["id"]),
+            pc.if_else(is_ordered, found["id"], found["first"]),
             similarity,
-            pa.repeat(kind, n_copies),
+            pa.repeat(kind, len(found)),
         ],
         schema=schema,
     ).sort_by([("a", "ascending"), ("b", "ascending")])
     with out.parquet("pairs", schema) as shard:
         for batch in pairs.to_batches():
             shard.write(batch)
-    out.counts[f"{kind}_pairs"] += n_copies
-
-
-def _with_shards(paths: Sequence[Path]) -> pa.Table:
-    """The rows of one file a shard, with the number of the shard."""
-    tables = [pq.ParquetFile(path).read() for path in paths]
-    return pa.concat_tables(
-        table.append_column("shard", pa.array(np.full(table.num_rows, shard, np.int32)))
-        for shard, table in enumerate(tables)
-    )
+    out.counts[f"{kind}_pairs"] += len(found)
 
 
 def _first_of_run(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -165,9 +214,3 @@ def _bytes_of(hashes: pa.Array) -> NDArray[np.uint8]:
     """(hashes, 16)"""
     every = np.frombuffer(hashes.buffers()[1] or b"", np.uint8).reshape(-1, 16)
     return every[hashes.offset : hashes.offset + len(hashes)]
-
-
-def _write_repeats(shards: NDArray[np.int32], rows: NDArray[np.int32], out: Outputs) -> None:
-    for shard in np.unique(shards):
-        with out.parquet("repeats", REPEAT, partition=int(shard)) as part:
-            part.write(pa.record_batch([pa.array(np.sort(rows[shards == shard]))], schema=REPEAT))

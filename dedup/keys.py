@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
-from pydantic import BaseModel, PositiveInt
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import StoreError
+from datassay.corpus.shuffle import shuffle_file
 from datassay.corpus.store import Outputs, read_batches
 from datassay.dedup.exact import KEY_PAIR, copies, write_by_hash, write_stars
 from datassay.dedup.url_keys import UrlKeys, url_key
@@ -52,13 +53,15 @@ class PayloadSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class EdgesSettings(BaseModel, frozen=True, extra="forbid"):
-    """What the keys are."""
+    """What the keys are, and which partition of them."""
 
     kind: Literal["url", "payload"]
+    partition: NonNegativeInt
+    n_partitions: PositiveInt
 
 
 def hash_urls(inputs: Inputs, settings: UrlSettings, out: Outputs) -> None:
-    """Hash the key of every URL of a shard. Reads `clean`; writes `keys` in every partition, ordered by hash, row.
+    """Hash the key of every URL of a shard. Reads `clean`; writes `keys`, shuffled by hash.
 
     Counts `documents`, `without_url`, and `not_web`: URLs that are none of the web, which have no key.
     """
@@ -98,17 +101,17 @@ def hash_payloads(inputs: Inputs, settings: PayloadSettings, out: Outputs) -> No
 
 
 def _write_keys(hashed: Iterator[tuple[pa.RecordBatch, list[bytes | None]]], n_partitions: int, out: Outputs) -> None:
-    """Write the hashes of each batch's documents, None without a key; those of a shard are in memory at once."""
-    tables = [KEY.empty_table()]
-    n_rows = 0
-    for batch, digests in hashed:
-        hashes = pa.array(digests, pa.binary(16))
-        rows = pa.array(np.arange(n_rows, n_rows + batch.num_rows, dtype=np.int32))
-        has_key = pc.is_valid(hashes)
-        tables.append(pa.table([column.filter(has_key) for column in (hashes, batch["id"], rows)], schema=KEY))
-        n_rows += batch.num_rows
-    out.counts["documents"] += n_rows
-    write_by_hash(pa.concat_tables(tables), "keys", n_partitions, out)
+    """Write the hashes of each batch's documents, None without a key."""
+    first_row = 0
+    with shuffle_file(out, "keys", KEY, n_partitions) as file:
+        for batch, digests in hashed:
+            hashes = pa.array(digests, pa.binary(16))
+            rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int32))
+            has_key = pc.is_valid(hashes)
+            columns = [column.filter(has_key) for column in (hashes, batch["id"], rows)]
+            write_by_hash(file, pa.record_batch(columns, schema=KEY))
+            first_row += batch.num_rows
+    out.counts["documents"] += first_row
 
 
 def key_edges(inputs: Inputs, settings: EdgesSettings, out: Outputs) -> None:
@@ -116,7 +119,5 @@ def key_edges(inputs: Inputs, settings: EdgesSettings, out: Outputs) -> None:
 
     Counts `url_pairs` or `payload_pairs`.
     """
-    hashed, first = copies(inputs.all("keys"))
-    n_copies = int((first != np.arange(len(first))).sum())
-    unknown = pa.nulls(n_copies, pa.float64())
-    write_stars(hashed["id"].combine_chunks(), first, unknown, settings.kind, KEY_PAIR, out)
+    found = copies(inputs.all("keys"), settings.partition, settings.n_partitions)
+    write_stars(found, pa.nulls(len(found), pa.float64()), settings.kind, KEY_PAIR, out)

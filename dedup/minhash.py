@@ -2,15 +2,17 @@
 
 The signature is that of datasketch 2, scheme `affine32`: a shingle's 32-bit hash goes through the finalizer of
 MurmurHash3, then through one affine map modulo 2**32 for each permutation, and the smallest value stays.
+
+Signatures are not kept, only their band keys: what they were made from is the text, and is read again for the few
+documents that are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
@@ -18,93 +20,138 @@ from pydantic import BaseModel, PositiveInt
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import splitmix64
-from datassay.corpus.store import Outputs, read_batches
-from datassay.dedup.shingles import ShingleSets, shingle_sets
+from datassay.corpus.shuffle import ShuffleFile, shuffle_file
+from datassay.corpus.store import Outputs
+from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
+from datassay.dedup.shingles import ShingleSets, shingles
+from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
 
-VERSION = 1
+VERSION = 2
 
 BAND = pa.schema(
     [
         pa.field("key", pa.uint64(), nullable=False),  # hash of (band, its values); its upper bits are the partition
-        pa.field("rank", pa.uint64(), nullable=False),  # XXH3-64 of the id: an order that no sharding changes
+        pa.field("rank", pa.uint64(), nullable=False),  # an order of documents that no sharding changes
         pa.field("row", pa.int32(), nullable=False),  # in its shard
     ]
 )
 _KEY_SEED = 0x6461746173736179
 """Of the multipliers of band keys; never to be changed, keys are on disk."""
-_BATCH_ROWS = 1024
+ROUND_KEYS = 1 << 20
+"""Band keys that wait in memory, 20 MB."""
 
 
 class SignSettings(BaseModel, frozen=True, extra="forbid"):
-    """What the signatures depend on, and how band keys are spread over files."""
+    """What the signatures depend on, and how hashes are spread over partitions."""
 
     bands: PositiveInt
     rows: PositiveInt
     shingle_words: PositiveInt
     shingle_chars: PositiveInt
+    by_characters: bool = False
     seed: int
     n_partitions: PositiveInt
-    """A power of two."""
+    """Of band keys, a power of two."""
+    n_text_partitions: PositiveInt | None = None
+    """Of text hashes, a power of two; without it, texts are not hashed."""
+    part: FilePart | None = None
+    """What is signed; without it, dataset `clean`."""
+    list_documents: bool = False
+    """Whether ids and lengths are written, too."""
 
     @property
     def n_permutations(self) -> int:
         return self.bands * self.rows
 
-
-def signature_schema(n_permutations: int) -> pa.Schema:
-    """One row for each document of the shard, in order; both lists are null where one takes no part."""
-    return pa.schema(
-        [
-            pa.field("id", pa.string(), nullable=False),
-            pa.field("n_shingles", pa.int64(), nullable=False),
-            pa.field("signature", pa.list_(pa.uint32(), n_permutations)),
-            pa.field("shingles", pa.list_(pa.uint32())),  # sorted, distinct
-        ]
-    )
+    def shingles(self, texts: pa.Array) -> ShingleSets:
+        return shingles(
+            texts, words=self.shingle_words, characters=self.shingle_chars, by_characters=self.by_characters
+        )
 
 
 def sign(inputs: Inputs, settings: SignSettings, out: Outputs) -> None:
-    """Shingle and sign the documents of a shard, but for those that are exact repeats and those without words.
+    """Shingle and sign the documents of a shard that have words; in the same pass, hash their texts.
 
-    Reads `clean` and, where there are any, the rows to leave out, `repeats`. Writes `signatures`, and `bands` in every
-    partition, be it empty, ordered by key. Counts `signed`, `signed_by_characters`, `repeats` and `no_words`.
+    Reads `clean`, or the part of a file that the settings name. Writes `bands`, shuffled by the upper bits of the key;
+    `texts`, shuffled by hash (see `exact`); `documents`. Counts `documents`, `signed`, `signed_by_characters`,
+    `no_words`.
     """
-    repeats = np.concatenate(
-        [np.zeros(0, np.int32), *(np.asarray(batch["row"]) for batch in read_batches(inputs.files.get("repeats", ())))]
-    )
     parameters = permutations(settings.n_permutations, settings.seed)
     multipliers = band_multipliers(settings.bands, settings.rows)
-    keys, ranks, rows = [], [], []
-    with out.parquet("signatures", signature_schema(settings.n_permutations)) as shard:
-        for first_row, batch in _numbered(inputs):
-            is_repeat = np.isin(np.arange(first_row, first_row + batch.num_rows), repeats)
-            texts = pc.if_else(pa.array(is_repeat), "", batch["text"])
-            sets = shingle_sets(texts, words=settings.shingle_words, characters=settings.shingle_chars)
+    first_row = 0
+    with ExitStack() as stack:
+        bands = _Waiting(stack.enter_context(shuffle_file(out, "bands", BAND, settings.n_partitions)), settings.bands)
+        texts = documents = None
+        if settings.n_text_partitions is not None:
+            texts = stack.enter_context(shuffle_file(out, "texts", TEXT, settings.n_text_partitions))
+        if settings.list_documents:
+            documents = stack.enter_context(shuffle_file(out, "documents", LISTED, 1))
+        for batch in read_texts(inputs, settings.part):
+            sets = settings.shingles(batch["text"])
             signed = sets.sizes > 0
-            signatures = sign_sets(sets, parameters)
-            shard.write(_signature_batch(batch["id"], sets, signatures))
-            keys.append(band_keys(signatures[signed], multipliers))
-            ranks.append(_ranks(batch["id"].filter(pa.array(signed))))
-            rows.append((first_row + np.flatnonzero(signed)).astype(np.int32))
+            keys = band_keys(sign_sets(sets, parameters), multipliers)
+            rows = (first_row + np.flatnonzero(signed)).astype(np.int32)
+            bands.add(keys[signed], ranks(sets, batch["id"])[signed], rows)
+            if texts is not None:
+                write_by_hash(texts, hashed_texts(batch, first_row))
+            if documents is not None:
+                write_listed(documents, batch)
+            out.counts["documents"] += batch.num_rows
             out.counts["signed"] += int(signed.sum())
             out.counts["signed_by_characters"] += int((signed & sets.by_characters).sum())
-            out.counts["repeats"] += int(is_repeat.sum())
-            out.counts["no_words"] += int((~signed & ~is_repeat).sum())
-    _write_bands(
-        np.concatenate([np.zeros((0, settings.bands), np.uint64), *keys]),
-        np.concatenate([np.zeros(0, np.uint64), *ranks]),
-        np.concatenate([np.zeros(0, np.int32), *rows]),
-        settings.n_partitions,
-        out,
-    )
+            out.counts["no_words"] += int((~signed).sum())
+            first_row += batch.num_rows
+        bands.flush()
 
 
-def _numbered(inputs: Inputs) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Batches of documents, each with the number of its first row in the shard."""
-    first_row = 0
-    for batch in read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=_BATCH_ROWS):
-        yield first_row, batch
-        first_row += batch.num_rows
+class _Waiting:
+    """Band keys on their way into a file, in rounds of bounded size."""
+
+    def __init__(self, file: ShuffleFile, n_bands: int) -> None:
+        self._file = file
+        self._n_bands = n_bands
+        self._shift = np.uint64(64 - (file.n_partitions - 1).bit_length())
+        self._parts: list[tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int32]]] = []
+        self._n_keys = 0
+
+    def add(self, keys: NDArray[np.uint64], ranks: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
+        """keys: (documents, bands); ranks, rows: (documents,)"""
+        self._parts.append((keys, ranks, rows))
+        self._n_keys += keys.size
+        if self._n_keys >= ROUND_KEYS:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._n_keys:
+            return
+        keys, ranks, rows = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        flat = keys.ravel()
+        partitions = flat >> self._shift if self._file.n_partitions > 1 else np.zeros(len(flat), np.uint64)
+        columns = (flat, np.repeat(ranks, self._n_bands), np.repeat(rows, self._n_bands))
+        self._file.write_round([pa.array(column) for column in columns], partitions)
+        self._parts, self._n_keys = [], 0
+
+
+def ranks(sets: ShingleSets, ids: pa.Array) -> NDArray[np.uint64]:
+    """(documents,): the order of documents in a bucket. Upper half by the shingles, lower half by the id.
+
+    So it does not depend on which of several copies of a text stands for them.
+    """
+    of_ids = np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in ids.to_pylist()], np.uint64)
+    ordered: NDArray[np.uint64] = _sums(sets.offsets, sets.values) & ~np.uint64(0xFFFFFFFF) | of_ids >> np.uint64(32)
+    return ordered
+
+
+@compiled
+def _sums(offsets: NDArray[np.int64], values: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """The sum of each document's values, its bits spread by a multiplication."""
+    sums = np.zeros(len(offsets) - 1, np.uint64)
+    for i in range(len(sums)):
+        total = np.uint64(0)
+        for value in values[offsets[i] : offsets[i + 1]]:
+            total += np.uint64(value)
+        sums[i] = total * np.uint64(0x9E3779B97F4A7C15)
+    return sums
 
 
 def permutations(n_permutations: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -134,12 +181,21 @@ def _minima(
     signatures = np.full((n_documents, n_permutations), np.uint32(0xFFFFFFFF), np.uint32)
     for i in range(n_documents):
         signature = signatures[i]
-        for j in range(offsets[i], offsets[i + 1]):
+        fours = offsets[i] + (offsets[i + 1] - offsets[i]) // 4 * 4
+        # four values for each permutation that is loaded: twice as fast as one
+        for j in range(offsets[i], fours, 4):
+            x, y = _murmur_finalizer(values[j]), _murmur_finalizer(values[j + 1])
+            z, w = _murmur_finalizer(values[j + 2]), _murmur_finalizer(values[j + 3])
+            for p in range(n_permutations):
+                a, b = multipliers[p], increments[p]
+                # numba computes uint32 * uint32 in 64 bits: without the cast nothing would wrap
+                first = min(np.uint32(a * x + b), np.uint32(a * y + b))
+                second = min(np.uint32(a * z + b), np.uint32(a * w + b))
+                signature[p] = min(signature[p], min(first, second))
+        for j in range(fours, offsets[i + 1]):
             x = _murmur_finalizer(values[j])
             for p in range(n_permutations):
-                # numba computes uint32 * uint32 in 64 bits: without the cast nothing would wrap
-                value = np.uint32(multipliers[p] * x + increments[p])
-                signature[p] = min(signature[p], value)
+                signature[p] = min(signature[p], np.uint32(multipliers[p] * x + increments[p]))
     return signatures
 
 
@@ -166,39 +222,18 @@ def band_keys(signatures: NDArray[np.uint32], multipliers: NDArray[np.uint64]) -
     Two documents of Jaccard similarity s share a key with probability `s_curve(bands, rows, s)`. Equal keys of other
     origin (2**-33 at worst for a pair) cost a comparison and nothing else.
     """
-    bands, rows = multipliers.shape
-    values = signatures.reshape(-1, bands, rows)
-    keys = np.zeros((len(values), bands), np.uint64)
-    for row in range(rows):
-        keys += values[:, :, row] * multipliers[:, row]  # wraps modulo 2**64, as a hash may
+    keys: NDArray[np.uint64] = _band_keys(signatures, multipliers)
     return keys
 
 
-def _ranks(ids: pa.Array) -> NDArray[np.uint64]:
-    return np.array([xxhash.xxh3_64_intdigest(id.encode()) for id in ids.to_pylist()], np.uint64)
-
-
-def _signature_batch(ids: pa.Array, sets: ShingleSets, signatures: NDArray[np.uint32]) -> pa.RecordBatch:
-    n_permutations = signatures.shape[1]
-    is_empty = pa.array(sets.sizes == 0)
-    shingles = pa.ListArray.from_arrays(sets.offsets.astype(np.int32), sets.values, mask=is_empty)
-    values = pa.FixedSizeListArray.from_arrays(signatures.ravel(), n_permutations, mask=is_empty)
-    return pa.record_batch([ids, pa.array(sets.sizes), values, shingles], schema=signature_schema(n_permutations))
-
-
-def _write_bands(
-    keys: NDArray[np.uint64], ranks: NDArray[np.uint64], rows: NDArray[np.int32], n_partitions: int, out: Outputs
-) -> None:
-    """keys: (documents, bands); ranks, rows: (documents,). All keys of a shard are in memory at once."""
-    bands = keys.shape[1]
-    flat = keys.ravel()
-    order = np.argsort(flat, kind="stable")
-    width = 2**64 // n_partitions
-    starts = np.array([partition * width for partition in range(n_partitions)], np.uint64)
-    bounds = [*np.searchsorted(flat, starts, sorter=order), len(flat)]
-    for partition in range(n_partitions):
-        chosen = order[bounds[partition] : bounds[partition + 1]]
-        table = pa.table([flat[chosen], ranks[chosen // bands], rows[chosen // bands]], schema=BAND)
-        with out.parquet("bands", BAND, partition=partition) as shard:
-            for batch in table.to_batches(max_chunksize=65_536):
-                shard.write(batch)
+@compiled
+def _band_keys(signatures: NDArray[np.uint32], multipliers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    bands, rows = multipliers.shape
+    keys = np.empty((len(signatures), bands), np.uint64)
+    for i in range(len(signatures)):
+        for band in range(bands):
+            key = np.uint64(0)
+            for row in range(rows):  # wraps modulo 2**64, as a hash may
+                key += np.uint64(signatures[i, band * rows + row]) * multipliers[band, row]
+            keys[i, band] = key
+    return keys

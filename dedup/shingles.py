@@ -1,13 +1,17 @@
-"""The shingle set of a document: what two documents are compared by.
+"""Shingles: hashes of all runs of k words of a document, what two documents are compared by.
 
 A word is a run of letters, digits and `_` with the marks that follow them, in lower case; a shingle is k words in a row
 (Broder 1997). Where more than half of a document's letters are of scripts without spaces, every such character is a
 word of its own, and k is larger. A text of k words or fewer is one shingle; a text without words has none.
+
+Three compiled steps for each document: its words in lower case with zero bytes between them, the hash of each word, the
+hash of each run. The first handles 64 bytes at once where all are ASCII, the second 8 bytes of a word.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +20,27 @@ from numpy.typing import NDArray
 from datassay.corpus.compiled import compiled
 from datassay.corpus.unicode import DIGIT, LETTER, MARK, TABLES, UNSPACED, Tables, kind_of, lower_of, text_buffers
 
-_UNDERSCORE = ord("_")
-_SMALL_A = ord("a")
+SHINGLING = 2
+"""Version of the hashes: signatures of another cannot be compared."""
+_BLOCK = 32
+"""Bytes that are handled at once: constant, so that the compiler turns the loops over them into vector instructions."""
+_ONES = np.uint64(0x0101010101010101)
+_HIGHS = np.uint64(0x8080808080808080)
+_INDEX = np.uint64(0x0001020304050607)
+"""Times 256**n, the upper byte is n."""
+_WORD_SEED = np.uint64(0xCBF29CE484222325)
+_WORD_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+_RUN_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
 class ShingleSets:
-    """The shingle sets of a batch of documents."""
+    """The shingles of a batch of documents."""
 
     offsets: NDArray[np.int64]
     """(documents + 1,), where each document's values begin."""
     values: NDArray[np.uint32]
-    """(values of all documents,), 32-bit hashes, sorted within a document and distinct."""
+    """(values of all documents,), 32-bit hashes; of `shingle_sets`, sorted within a document and distinct."""
     by_characters: NDArray[np.bool_]
     """(documents,), whether the shingles are of characters."""
 
@@ -36,93 +49,118 @@ class ShingleSets:
         return np.diff(self.offsets)
 
 
-def shingle_sets(texts: pa.Array, *, words: int, characters: int) -> ShingleSets:
-    """The shingle sets of texts, with shingles of this many words, or characters in scripts without spaces.
+def shingles(texts: pa.Array, *, words: int, characters: int, by_characters: bool = False) -> ShingleSets:
+    """The shingles of texts as they come, with repeats: enough for a signature.
 
+    words, characters: of a shingle, the second in scripts without spaces or, with `by_characters`, everywhere
     The hash of a shingle is the upper half of 64 bits. Of a text that is one shingle both halves are in the set, since
     32 bits are too few to tell millions of short texts apart.
     """
     offsets, data = text_buffers(texts)
-    hashes, ends, by_characters = _hash_shingles(offsets, data, TABLES, words, characters)
-    start = 0
-    for end in ends.tolist():
-        hashes[start:end].sort()  # NumPy's vector sort: 6 times as fast as numba's, and 10 times as one for all
-        start = end
-    bounds, n_values = _drop_repeats(hashes, ends)
-    return ShingleSets(bounds, hashes[:n_values].copy(), by_characters)
+    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, words, characters, by_characters)
+    return ShingleSets(bounds, hashes, is_by_characters)
+
+
+def shingle_sets(texts: pa.Array, *, words: int, characters: int, by_characters: bool = False) -> ShingleSets:
+    """The sets of shingles of texts, as `shingles` with the values of each sorted and distinct."""
+    found = shingles(texts, words=words, characters=characters, by_characters=by_characters)
+    for start, end in pairwise(found.offsets.tolist()):
+        found.values[start:end].sort()  # NumPy's vector sort: 6 times as fast as numba's, and 10 times as one for all
+    offsets, n_values = _drop_repeats(found.offsets, found.values)
+    return ShingleSets(offsets, found.values[:n_values].copy(), found.by_characters)
 
 
 @compiled
 def _hash_shingles(
-    offsets: NDArray[np.int64], data: NDArray[np.uint8], tables: Tables, k_words: int, k_characters: int
+    offsets: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    tables: Tables,
+    k_words: int,
+    k_characters: int,
+    all_by_characters: bool,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]:
-    """Hashes of the shingles of all documents, in order of text; where each document's end; whether by characters."""
+    """Hashes of the shingles of all documents, in order of text; their bounds; whether by characters."""
     n_documents = len(offsets) - 1
-    words = np.empty(np.max(np.diff(offsets)) if n_documents else 0, np.uint64)
-    hashes = np.empty(offsets[-1] - offsets[0] + 2 * n_documents, np.uint32)  # at most one a byte, and both halves
-    ends, by_characters = np.empty(n_documents, np.int64), np.empty(n_documents, np.bool_)
-    ascii_words = _ascii_words(tables)
+    longest = np.max(np.diff(offsets)) if n_documents else 0
+    # a character has at most 3/2 of its bytes in lower case; zeros behind, so that the last word ends, too
+    space = (longest + longest // 2 + 4 * _BLOCK) // 8
+    words_of_8 = np.zeros(space, np.uint64)
+    lower = words_of_8.view(np.uint8)
+    words, runs = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
+    hashes = np.empty((offsets[-1] - offsets[0]) // 5 + 2, np.uint32)  # enough for most texts
+    bounds, by_characters = np.zeros(n_documents + 1, np.int64), np.empty(n_documents, np.bool_)
     end = 0
     for i in range(n_documents):
-        n_words, is_unspaced = _hash_words(data, offsets[i], offsets[i + 1], tables, ascii_words, False, words)
-        if is_unspaced:
-            n_words, _ = _hash_words(data, offsets[i], offsets[i + 1], tables, ascii_words, True, words)
-        end += _combine(words, n_words, k_characters if is_unspaced else k_words, hashes[end:])
-        ends[i], by_characters[i] = end, is_unspaced
-    return hashes[:end], ends, by_characters
+        n_bytes, is_unspaced = _lower_words(data, offsets[i], offsets[i + 1], tables, lower)
+        if is_unspaced or all_by_characters:
+            by_characters[i], k = True, k_characters
+            n_words = _hash_characters(lower, n_bytes, words)
+        else:
+            by_characters[i], k = False, k_words
+            n_words = _hash_words(words_of_8, lower, n_bytes, words)
+        if end + n_words + 2 > len(hashes):
+            more = np.empty(2 * len(hashes) + n_words, np.uint32)
+            more[:end] = hashes[:end]
+            hashes = more
+        end += _hash_runs(words, n_words, k, runs, hashes[end:])
+        bounds[i + 1] = end
+    return hashes[:end], bounds, by_characters
 
 
 @compiled
-def _ascii_words(tables: Tables) -> NDArray[np.uint8]:
-    """(128,), the lower case of each ASCII character that belongs to words, 0 for the others."""
-    words = np.zeros(128, np.uint8)
-    for code in range(128):
-        if kind_of(tables, code) & (LETTER | DIGIT) or code == _UNDERSCORE:
-            words[code] = lower_of(tables, code)
-    return words
-
-
-@compiled
-def _hash_words(
-    data: NDArray[np.uint8],
-    start: int,
-    end: int,
-    tables: Tables,
-    ascii_words: NDArray[np.uint8],
-    by_characters: bool,
-    words: NDArray[np.uint64],
+def _lower_words(
+    data: NDArray[np.uint8], start: int, end: int, tables: Tables, lower: NDArray[np.uint8]
 ) -> tuple[int, bool]:
-    """Write the hashes of the words in data[start:end], valid UTF-8, to `words`: FNV-1a over characters, then mixed.
+    """Write the words of data[start:end], valid UTF-8, to `lower`: in lower case, a zero for each other character.
 
-    returns: the number of words, and whether more than half of the letters are of scripts without spaces
+    returns: bytes written, and whether more than half of the letters are of scripts without spaces
     """
-    n_words = n_letters = n_unspaced = 0
-    word, is_word = np.uint64(0xCBF29CE484222325), False
+    n_bytes = n_letters = n_unspaced = 0
     i = start
     while i < end:
-        if data[i] < 0x80:
-            lower = int(ascii_words[data[i]])
-            n_letters += lower >= _SMALL_A
-            belongs = lower != 0
-            i += 1
-        else:
-            code, i = _decode(data, i)
+        limit = min(i + _BLOCK, end)
+        if limit - i == _BLOCK:
+            found = _lower_ascii(data[i:limit], lower[n_bytes : n_bytes + _BLOCK])
+            if found >= 0:
+                n_letters += found
+                n_bytes += _BLOCK
+                i = limit
+        while i < limit:
+            if data[i] < 0x80:
+                code, next_i = int(data[i]), i + 1
+            else:
+                code, next_i = _decode(data, i)
+            i = next_i
             kind = kind_of(tables, code)
             n_letters += (kind & LETTER) != 0
             n_unspaced += (kind & UNSPACED) != 0
-            belongs = (kind & (LETTER | DIGIT)) != 0 or (is_word and (kind & MARK) != 0)
-            lower = lower_of(tables, code)
-        if is_word and (by_characters or not belongs):
-            words[n_words] = _mix(word)
-            n_words += 1
-            word = np.uint64(0xCBF29CE484222325)
-        is_word = belongs
-        if belongs:
-            word = (word ^ np.uint64(lower)) * np.uint64(0x100000001B3)
-    if is_word:
-        words[n_words] = _mix(word)
-        n_words += 1
-    return n_words, 2 * n_unspaced > n_letters
+            follows = n_bytes > 0 and lower[n_bytes - 1] != 0
+            if (kind & (LETTER | DIGIT)) != 0 or code == 0x5F or (follows and (kind & MARK) != 0):
+                n_bytes = _encode(lower_of(tables, code), lower, n_bytes)
+            else:
+                lower[n_bytes] = 0
+                n_bytes += 1
+    lower[n_bytes : n_bytes + 16] = 0
+    return n_bytes, 2 * n_unspaced > n_letters
+
+
+@compiled
+def _lower_ascii(block: NDArray[np.uint8], lower: NDArray[np.uint8]) -> int:
+    """Write one block in lower case and with zeros; how many letters it has, or -1 if it is not all ASCII.
+
+    Its tests wrap around, as bytes do.
+    """
+    n_letters = n_others = np.uint8(0)
+    for j in range(_BLOCK):
+        byte = block[j]
+        low = np.uint8(byte | np.uint8(0x20))
+        is_letter = np.uint8(low - np.uint8(0x61)) < np.uint8(26)
+        belongs = is_letter | (np.uint8(byte - np.uint8(0x30)) < np.uint8(10)) | (byte == np.uint8(0x5F))
+        n_letters = np.uint8(n_letters + np.uint8(is_letter))
+        n_others = np.uint8(n_others + np.uint8(byte >= np.uint8(0x80)))
+        value = np.uint8(low if is_letter else byte)
+        lower[j] = value if belongs else np.uint8(0)
+    return -1 if n_others else int(n_letters)
 
 
 @compiled
@@ -139,33 +177,121 @@ def _decode(data: NDArray[np.uint8], i: int) -> tuple[int, int]:
 
 
 @compiled
-def _combine(words: NDArray[np.uint64], n_words: int, k: int, hashes: NDArray[np.uint32]) -> int:
-    """Write the hashes of all runs of k words to `hashes`; how many there are."""
-    n_shingles = max(1, n_words - k + 1) if n_words else 0
-    for i in range(n_shingles):
-        shingle = np.uint64(0)
-        for j in range(i, min(n_words, i + k)):
-            shingle = shingle * np.uint64(0x9E3779B97F4A7C15) + words[j]
-        shingle = _mix(shingle)
-        hashes[i] = np.uint32(shingle >> np.uint64(32))
-        if n_shingles == 1:
-            hashes[1] = np.uint32(shingle & np.uint64(0xFFFFFFFF))
-    return n_shingles + (n_shingles == 1)
+def _encode(code: int, out: NDArray[np.uint8], i: int) -> int:
+    """Write a character as UTF-8; where the next goes."""
+    if code < 0x80:
+        out[i] = code
+        return i + 1
+    if code < 0x800:
+        out[i] = 0xC0 | code >> 6
+        out[i + 1] = 0x80 | code & 0x3F
+        return i + 2
+    if code < 0x10000:
+        out[i] = 0xE0 | code >> 12
+        out[i + 1] = 0x80 | (code >> 6) & 0x3F
+        out[i + 2] = 0x80 | code & 0x3F
+        return i + 3
+    out[i] = 0xF0 | code >> 18
+    out[i + 1] = 0x80 | (code >> 12) & 0x3F
+    out[i + 2] = 0x80 | (code >> 6) & 0x3F
+    out[i + 3] = 0x80 | code & 0x3F
+    return i + 4
 
 
 @compiled
-def _drop_repeats(hashes: NDArray[np.uint32], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+def _hash_words(
+    words_of_8: NDArray[np.uint64], lower: NDArray[np.uint8], n_bytes: int, hashes: NDArray[np.uint64]
+) -> int:
+    """Write the hash of each run of bytes that are not zero; how many there are.
+
+    words_of_8: the bytes of `lower`, eight at a time
+    """
+    n_words = place = 0
+    while True:
+        while lower[place] == 0 and place < n_bytes:
+            place += 1
+        if place >= n_bytes:
+            return n_words
+        value = _WORD_SEED
+        while True:
+            eight = _eight_bytes(words_of_8, place)
+            zeros = (eight - _ONES) & ~eight & _HIGHS  # the lowest bit is in the first zero byte
+            if zeros == 0:
+                value = (value ^ eight) * _WORD_FACTOR
+                value ^= value >> np.uint64(32)
+                place += 8
+            else:
+                first = zeros & (~zeros + np.uint64(1))
+                hashes[n_words] = _mix((value ^ (eight & (first - np.uint64(1)))) * _WORD_FACTOR)
+                n_words += 1
+                place += int(((first >> np.uint64(7)) * _INDEX) >> np.uint64(56)) + 1
+                break
+
+
+@compiled(inline="always")
+def _eight_bytes(words_of_8: NDArray[np.uint64], place: int) -> np.uint64:
+    """Bytes place to place + 7, the first the lowest."""
+    shift = np.uint64((place & 7) << 3)
+    low, high = words_of_8[place >> 3], words_of_8[(place >> 3) + 1]
+    # a shift by 64 has no meaning
+    return (low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift))  # type: ignore[no-any-return]
+
+
+@compiled
+def _hash_characters(lower: NDArray[np.uint8], n_bytes: int, hashes: NDArray[np.uint64]) -> int:
+    """Write the hash of each character that is not zero; how many there are."""
+    n_characters = place = 0
+    while place < n_bytes:
+        if lower[place] == 0:
+            place += 1
+            continue
+        value = np.uint64(lower[place])
+        place += 1
+        while lower[place] & 0xC0 == 0x80:
+            value = value << np.uint64(8) | np.uint64(lower[place])
+            place += 1
+        hashes[n_characters] = _mix((value ^ _WORD_SEED) * _WORD_FACTOR)
+        n_characters += 1
+    return n_characters
+
+
+@compiled
+def _hash_runs(
+    words: NDArray[np.uint64], n_words: int, k: int, runs: NDArray[np.uint64], hashes: NDArray[np.uint32]
+) -> int:
+    """Write the hashes of all runs of k words to `hashes`; how many there are.
+
+    runs: room for as many numbers as words
+    """
+    if n_words == 0:
+        return 0
+    k = min(k, n_words)
+    n_runs = n_words - k + 1
+    runs[:n_runs] = words[:n_runs]
+    for j in range(1, k):
+        for i in range(n_runs):
+            runs[i] = runs[i] * _RUN_FACTOR + words[i + j]
+    for i in range(n_runs):
+        hashes[i] = np.uint32(_mix(runs[i]) >> np.uint64(32))
+    if n_runs == 1:
+        hashes[1] = np.uint32(_mix(runs[0]) & np.uint64(0xFFFFFFFF))
+        return 2
+    return n_runs
+
+
+@compiled
+def _drop_repeats(bounds: NDArray[np.int64], hashes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], int]:
     """Move the distinct values of each document, sorted, to the front of `hashes`; their bounds, and how many."""
-    bounds = np.zeros(len(ends) + 1, np.int64)
-    start = n_values = 0
-    for i in range(len(ends)):
-        for j in range(start, ends[i]):
+    distinct = np.zeros(len(bounds), np.int64)
+    n_values = 0
+    for i in range(len(bounds) - 1):
+        for j in range(bounds[i], bounds[i + 1]):
             value = hashes[j]
-            if n_values == bounds[i] or value != hashes[n_values - 1]:
+            if n_values == distinct[i] or value != hashes[n_values - 1]:
                 hashes[n_values] = value
                 n_values += 1
-        start, bounds[i + 1] = ends[i], n_values
-    return bounds, n_values
+        distinct[i + 1] = n_values
+    return distinct, n_values
 
 
 @compiled(inline="always")

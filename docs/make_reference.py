@@ -33,7 +33,8 @@ from datassay.cli.signals import OPTIONAL
 from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
-from datassay.dedup import bloom, exact
+from datassay.dedup import bloom, cut, exact, keep
+from datassay.dedup.settings import PRESET_SOURCES as MINHASH_SOURCES
 from datassay.dedup.settings import PRESETS as MINHASH
 from datassay.dedup.settings import s_curve
 from datassay.filters import (
@@ -89,15 +90,14 @@ STAGES = {
     "bloom_count": "`registers` of HyperLogLog: how many units there are, unless `dedup.bloom.n_units` says it",
     "bloom": "`bloom` (signals) and `edits`, by shard: what came before, found in one pass over all documents",
     "edit": "`edits`: every span that is cut or replaced; `edited`: signals of what they leave",
-    "texts": "`texts`: hashes of texts, by partition",
-    "exact": "`pairs` of the same text; `repeats`: the copies that are signed no more",
+    "sign": "`bands`: keys of signatures; `texts`: hashes of texts (written by `texts` where nothing is signed)",
+    "exact": "`pairs` of the same text; `repeats`: the copies that another stands for",
     "payload_keys": "`keys`: hashes of payloads, by partition",
     "payload_pairs": "`pairs` of the same payload",
     "url_keys": "`keys`: hashes of normalised URLs, by partition",
     "url_pairs": "`pairs` of the same URL",
-    "sign": "`signatures` and shingle sets; `bands`: their keys, by partition",
-    "candidates": "`candidates`: pairs that share a band",
-    "attach": "`halves`: candidates with the shingles of their first document",
+    "candidates": "`candidates`: pairs that share a band; `wanted`: their second documents",
+    "attach": "`halves`, `sets`: the shingle sets of first and of second documents",
     "verify": "`pairs` whose true Jaccard similarity is high enough",
     "split": "`split`: the role of each document",
     "score_NAME_reference": "the same for one of [[scores]]: its good text",
@@ -111,7 +111,16 @@ STAGES = {
     "preset_NAME": "the same by the rules of a preset that the ablation tries, a stage for each",
     "decide": "`decisions`: what the recipe keeps, with all reasons; `limits`: what the quality cut-off came to (JSON)",
     "variants": "`kept`: the ids that each variant of the ablation keeps, a task for each",
-    "write": "`corpus`: the refined corpus",
+    "units": "with `dedup.lines` or `dedup.paragraphs`: `units`, the hash and place of each, by partition",
+    "repeated_units": "`repeats`: those that occur twice or more",
+    "choose_units": "`cuts`: which of them go, a partition for each shard",
+    "anchors": "with `dedup.substrings`: `anchors`, hashes of some runs of words, by partition",
+    "shared_anchors": "`shared`: those that occur twice or more, a partition for each shard",
+    "windows": "`units`: every stretch of `min_tokens` words around these",
+    "repeated_windows": "`repeats`: those that occur twice or more",
+    "choose_windows": "`cuts`: which of them go, a partition for each shard",
+    "cut_repeats": "`edits`: those of `edit` and the cuts; `repeats`: what was cut as a repeat",
+    "write": "`corpus`: the refined corpus, without documents of which the edits leave nothing",
     "tokenizer": "`tokenizer`: a tokenizer.json",
     "tokens": "`tokens`: the refined corpus as token ids",
     "validation": "`validation`: the texts to evaluate, a partition for each domain",
@@ -175,7 +184,16 @@ PARQUET = (
     Dataset("question_files", decontaminate, "QUESTION_FILES"),
     Dataset("bloom", bloom, "BLOOM"),
     Dataset("edits", edits, "EDIT"),
+    Dataset(
+        "repeats",
+        cut,
+        "REPEATED_TEXT",
+        "A row for each place that is cut as a repeat. Of a substring, `hash` and `n_places` are those of the stretch "
+        "of `min_tokens` words in it whose hash is the smallest.",
+    ),
     Dataset("pairs", exact, "PAIR"),
+    Dataset("kept", keep, "KEPT", "Of `datassay dedup`: kept.parquet."),
+    Dataset("copies", keep, "DUPLICATE", "Of `datassay dedup`: duplicates.parquet."),
     Dataset("split", split, "SPLIT"),
     Dataset("decisions", decisions, "DECISION"),
     Dataset("corpus", write, "CORPUS", 'With `write.format = "jsonl.zst"` the same keys, one JSON object a line.'),
@@ -504,19 +522,24 @@ def minhash() -> Iterator[str]:
     """The parameter sets and how likely each compares two documents."""
     shown = (0.5, 0.6, 0.7, 0.8, 0.9)
     yield (
-        '`minhash = "NAME"` in `[dedup]`. The columns on the right say with what probability two documents of this '
-        f"Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} Every "
-        "pair found is then checked, and is an edge from `min_jaccard` on.\n"
+        '`minhash = "NAME"` in `[dedup]`, or `"20x13"` for bands and rows of your own; `@` and a number after either '
+        'is another `min_jaccard`: `"fineweb@0"`. The columns on the right say with what probability two documents of '
+        f"this Jaccard similarity are compared: {one_line(inspect.cleandoc(s_curve.__doc__ or '').splitlines()[-1])} "
+        "Every pair found is then checked, and is an edge from `min_jaccard` on; most of these methods checked none, "
+        "as `min_jaccard = 0` does. Bands, rows, length of shingles and limit are as published; words and hashes are "
+        "ours.\n"
     )
     rows = [
         (
             code(name),
             *map(str, (m.bands, m.rows, m.min_jaccard)),
+            f"{m.shingle_chars} characters" if m.by_characters else f"{m.shingle_words} words",
             *(f"{s_curve(m.bands, m.rows, s):.3f}" for s in shown),
+            MINHASH_SOURCES[name],
         )
         for name, m in MINHASH.items()
     ]
-    yield table(("preset", "bands", "rows", "min_jaccard", *map(str, shown)), rows)
+    yield table(("preset", "bands", "rows", "min_jaccard", "shingle", *map(str, shown), "source"), rows)
 
 
 def stage_rows() -> list[tuple[str, str]]:
@@ -526,7 +549,7 @@ def stage_rows() -> list[tuple[str, str]]:
         "input": {"paths": ["x"]},
         "language": {"min_score": "auto"},
         "signals": [{"name": "NAME", "join": "x.parquet"}],
-        "dedup": {"url": True, "payload": True, "bloom": True},
+        "dedup": {"url": True, "payload": True, "bloom": True, "lines": True, "substrings": True},
         "measure": list(OPTIONAL),
         "edits": [{"preset": "citations"}],
         "urls": {},
@@ -557,7 +580,8 @@ def datasets() -> Iterator[str]:
     assert not missing, f"datasets without a schema here: {missing}"
     yield (
         f"Views of `datassay query` and of the Python door: {', '.join(map(code, DATASETS))}, `user_NAME` for each "
-        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own.\n"
+        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own; views "
+        "only: `clusters` (`cluster`, `n_documents`, `kept`), which `decisions` say.\n"
     )
     yield (
         "Three more views say which source duplicates which. `duplicates`: a row for each document that another stays "

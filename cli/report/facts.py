@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ N_BINS = 40
 N_SAMPLES = 4
 """Documents shown of each reason, and of those that were kept."""
 SAMPLE_CHARACTERS = 700
-N_CLUSTERS = 8
 N_OVERLAPS = 10
+N_REPEATS = 15
 N_DOMAINS = 15
 N_CROSSINGS = 30
 """Rows shown of which source duplicates which."""
@@ -57,6 +56,17 @@ class EditRow:
     n_edits: int
     n_chars: int
     """Characters that it takes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRow:
+    """A repeated text, and the documents that are kept and lose it."""
+
+    kind: str
+    n_places: int
+    n_cut: int
+    n_chars: int
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +120,6 @@ class Sample:
     reason: str
     text: str
     is_cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Duplicates that belong together, and the one that stays."""
-
-    size: int
-    kept: str
-    kept_url: str | None
-    other_url: str | None
-    similarity: float | None
-    kind: str
-    """The kinds of its edges to the other, joined by commas."""
-    difference: tuple[tuple[str, str], ...]
-    """Words of the one that stays against another: ("same" | "gone" | "new", words)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +216,18 @@ def edits(connection: duckdb.DuckDBPyConnection) -> list[EditRow]:
     return [EditRow(rule, n_documents, n_edits, int(n_chars)) for rule, n_documents, n_edits, n_chars in found]
 
 
+def repeats(connection: duckdb.DuckDBPyConnection) -> list[RepeatRow]:
+    """What is cut out of the most documents that are kept, as a line, a paragraph or a substring."""
+    found = connection.execute(
+        f"""
+        SELECT kind, max(n_places), count(*), sum("end" - start), min(excerpt)
+        FROM repeats JOIN judged USING (id) WHERE keep
+        GROUP BY kind, hash ORDER BY 3 DESC, 4 DESC, 5 LIMIT {N_REPEATS}
+        """
+    ).fetchall()
+    return [RepeatRow(kind, n_places, n_cut, int(n_chars), text) for kind, n_places, n_cut, n_chars, text in found]
+
+
 def questions(connection: duckdb.DuckDBPyConnection) -> list[QuestionFile]:
     """What was found of each file of questions."""
     found = connection.execute("SELECT file, n_questions, n_matchable, n_found, n_documents FROM question_files")
@@ -309,11 +316,13 @@ def samples(connection: duckdb.DuckDBPyConnection, dropped: Sequence[RuleRow]) -
     groups.append(("duplicate", "kept_for IS NOT NULL", ""))
     found = []
     for title, condition, rule in groups:
-        rows = connection.execute(
-            f"""
-            SELECT id, url, reasons, kept_for, text FROM judged JOIN documents USING (id)
-            WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}
+        chosen = connection.execute(f"SELECT id FROM judged WHERE {condition} ORDER BY id LIMIT {N_SAMPLES}").fetchall()
+        rows = connection.execute(  # by id, so that no other text is read
             """
+            SELECT id, url, reasons, kept_for, text FROM documents JOIN judged USING (id)
+            WHERE documents.id IN (SELECT unnest($1)) ORDER BY id
+            """,
+            [[name for (name,) in chosen]],
         ).fetchall()
         if rows:
             found.append((title, [_sample(row, rule) for row in rows]))
@@ -327,42 +336,6 @@ def _sample(row: tuple[Any, ...], rule: str) -> Sample:
     if kept_for is not None:
         shown.append(f"duplicate of {kept_for}")
     return Sample(name, url, ", ".join(shown), text[:SAMPLE_CHARACTERS], len(text) > SAMPLE_CHARACTERS)
-
-
-def cluster_sizes(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    """(size, number of clusters of that size)."""
-    return connection.execute(
-        """
-        SELECT size, count(*)
-        FROM (SELECT count(*) AS size FROM judged WHERE cluster IS NOT NULL GROUP BY cluster)
-        WHERE size > 1 GROUP BY 1 ORDER BY 1
-        """
-    ).fetchall()
-
-
-def clusters(connection: duckdb.DuckDBPyConnection) -> list[Cluster]:
-    """The largest clusters, each with the document that stays and the word difference to its nearest other."""
-    rows = connection.execute(
-        f"""
-        WITH largest AS (
-            SELECT kept_for, count(*) + 1 AS size FROM judged WHERE kept_for IS NOT NULL
-            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {N_CLUSTERS}),
-        joined AS (
-            SELECT kept_for, size, CASE WHEN a = kept_for THEN b ELSE a END AS other, max(similarity) AS similarity,
-                   string_agg(kind, ', ' ORDER BY kind) AS kind
-            FROM largest JOIN pairs ON a = kept_for OR b = kept_for GROUP BY ALL),
-        near AS (
-            SELECT *, row_number() OVER (PARTITION BY kept_for ORDER BY similarity NULLS FIRST, other) AS place
-            FROM joined)
-        SELECT size, kept_for, stays.url, goes.url, similarity, kind, stays.text, goes.text
-        FROM near JOIN documents stays ON stays.id = kept_for JOIN documents goes ON goes.id = other
-        WHERE place = 1 ORDER BY size DESC, kept_for
-        """
-    ).fetchall()
-    return [
-        Cluster(size, kept, kept_url, other_url, similarity, kind, word_difference(kept_text, other_text))
-        for size, kept, kept_url, other_url, similarity, kind, kept_text, other_text in rows
-    ]
 
 
 def crossing(connection: duckdb.DuckDBPyConnection) -> Crossing:
@@ -404,21 +377,6 @@ def sources(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, 
         FROM documents JOIN judged USING (id) JOIN text USING (id) GROUP BY 1 ORDER BY 4 DESC, 1
         """
     ).fetchall()
-
-
-def word_difference(kept: str, other: str, *, n_words: int = 220) -> tuple[tuple[str, str], ...]:
-    """The first words of two texts against each other, runs of the same kind joined."""
-    a, b = kept.split()[:n_words], other.split()[:n_words]
-    difference = []
-    for kind, a_low, a_high, b_low, b_high in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if kind == "equal":
-            difference.append(("same", " ".join(a[a_low:a_high])))
-        else:
-            if a_high > a_low:
-                difference.append(("gone", " ".join(a[a_low:a_high])))
-            if b_high > b_low:
-                difference.append(("new", " ".join(b[b_low:b_high])))
-    return tuple(difference)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:

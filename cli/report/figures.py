@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from datassay.cli.report.facts import FunnelRow, Histogram
+from datassay.cli.report.facts import Bar, FunnelRow, Histogram
 
 if TYPE_CHECKING:
     import altair as alt
@@ -164,21 +164,65 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
     return _finish(chart)
 
 
-def cluster_sizes(rows: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """How many clusters there are of each size, both axes logarithmic."""
+def cluster_sizes(rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
+    """Documents removed from clusters of each size. Rows: (sizes, clusters, documents removed)."""
     import altair as alt
 
-    chart = (
-        alt.Chart(alt.Data(values=[{"size": size, "clusters": n} for size, n in rows]))
-        .mark_point(filled=True, size=60, color=KEPT)
-        .encode(
-            x=alt.X("size:Q", scale=alt.Scale(type="log", base=2), title="documents in the cluster"),
-            y=alt.Y("clusters:Q", scale=alt.Scale(type="log"), title="clusters of that size"),
-            tooltip=["size:Q", "clusters:Q"],
-        )
-        .properties(width=WIDTH, height=200)
+    values = [{"size": size, "clusters": n, "removed": removed} for size, n, removed in rows]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("size:N", sort=[row[0] for row in rows], title=None),
+        x=alt.X("removed:Q", title="documents removed"),
+        tooltip=["size:N", "clusters:Q", "removed:Q"],
     )
-    return _finish(chart)
+    bars = base.mark_bar(color=KEPT)
+    labels = base.mark_text(align="left", dx=4).encode(text=alt.Text("clusters:Q", format=","))
+    return _finish(alt.layer(bars, labels).properties(width=300, height=22 * max(len(rows), 1)))
+
+
+def similarity(bars: Sequence[Bar], limit: float) -> dict[str, Any]:
+    """How many pairs are how similar, with the limit drawn."""
+    import altair as alt
+
+    values = [{"low": bar.low, "high": bar.high, "pairs": bar.kept} for bar in bars]
+    drawn = (
+        alt.Chart(alt.Data(values=values))
+        .mark_bar(binSpacing=0, color=KEPT)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title="Jaccard similarity"),
+            x2="high:Q",
+            y=alt.Y("pairs:Q", title="near pairs"),
+            tooltip=["low:Q", "high:Q", "pairs:Q"],
+        )
+    )
+    return _finish(alt.layer(drawn, _limit(limit)).properties(width=300, height=170))
+
+
+def s_curve(bands: int, rows: int, marks: Sequence[tuple[float, float]], limit: float) -> dict[str, Any]:
+    """Chance of a pair to be compared along its similarity; marks: (similarity, chance), with the chance written."""
+    import altair as alt
+
+    from datassay.dedup.settings import s_curve as chance
+
+    values = [{"similarity": i / 100, "found": chance(bands, rows, i / 100)} for i in range(101)]
+    x = alt.X("similarity:Q", title="Jaccard similarity", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("found:Q", title="chance to be compared", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    line = alt.Chart(alt.Data(values=values)).mark_line(color=KEPT).encode(x=x, y=y)
+    marked = alt.Chart(alt.Data(values=[{"similarity": s, "found": p} for s, p in marks])).encode(
+        x=x, y=y, tooltip=["similarity:Q", alt.Tooltip("found:Q", format=".1%")]
+    )
+    points = marked.mark_point(filled=True, size=50, color=KEPT, opacity=1)
+    return _finish(alt.layer(line, points, _limit(limit)).properties(width=300, height=170))
+
+
+def _limit(limit: float) -> alt.Chart:
+    """A dashed line at a limit."""
+    import altair as alt
+
+    return (
+        alt.Chart(alt.Data(values=[{"limit": limit}]))
+        .mark_rule(strokeDash=[5, 3], strokeWidth=1.5, color=DROPPED)
+        .encode(x="limit:Q", tooltip=["limit:Q"])
+    )
 
 
 def _finish(chart: alt.TopLevelMixin) -> dict[str, Any]:

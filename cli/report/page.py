@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from datassay.cli.report import facts, figures
+from datassay.cli import clusters, difference
+from datassay.cli.report import duplicates, facts, figures
 from datassay.cli.report.figure import Figure
 from datassay.cli.report.worth import Worth, read_worth
 from datassay.cli.run_folder import RunFolder
@@ -45,6 +46,8 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
     content = gather(run)
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     environment.filters.update(number=_number, signed=_signed, share=_share)
+    environment.filters.update(domains=clusters.domains_said, pairs=clusters.pairs_said, dropped=clusters.dropped_said)
+    environment.filters.update(hidden=difference.hidden, notes=difference.notes)
     page = environment.get_template("page.html").render(
         **content,
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
@@ -64,6 +67,7 @@ def write_report(run: RunFolder, path: Path | None = None) -> Path:
             "records": content["records"],
             "sources": content["sources"],
             "crossing": None if content["crossing"] is None else asdict(content["crossing"]),
+            "duplicates": content["duplicates"].numbers(),
         },
     )
     return path
@@ -76,7 +80,6 @@ def gather(run: RunFolder) -> dict[str, Any]:
     rules = facts.rules(connection)
     funnel = facts.funnel(run, connection)
     languages, domains = facts.languages(connection), facts.domains(connection)
-    sizes = facts.cluster_sizes(connection)
     return {
         "run": run,
         "recipe": run.manifest["recipe"],
@@ -94,7 +97,8 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "rules": rules,
         "questions": facts.questions(connection) if run.has("report_questions") else [],
         "overlaps": facts.overlaps(connection) if run.has("report_questions") else [],
-        "edits": facts.edits(connection) if run.has("edit") else [],
+        "edits": facts.edits(connection) if "edits" in run.datasets() else [],
+        "repeats": facts.repeats(connection) if "repeats" in run.datasets() else [],
         "histograms": [_histogram_figure(histogram) for histogram in facts.histograms(connection, rules)],
         "languages": Figure.make(
             "Languages",
@@ -109,10 +113,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
             domains,
         ),
         "samples": facts.samples(connection, rules),
-        "cluster_sizes": Figure.make(
-            "Clusters by size", figures.cluster_sizes(sizes), ("documents", "clusters"), sizes
-        ),
-        "clusters": facts.clusters(connection) if "pairs" in run.datasets() else [],
+        "duplicates": duplicates.gather(run, connection),
         "crossing": facts.crossing(connection) if run.names_kinds else None,
         "sources": facts.sources(connection),
         "stages": [(name, entry) for name, entry in run.manifest["stages"].items()],

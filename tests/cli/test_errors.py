@@ -35,6 +35,17 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def test_a_search_for_duplicates_that_cannot_fit_is_refused_before_it_begins(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A billion billion bands of one document are 16 EB."""
+    assert call(monkeypatch, "run", str(recipe), "--set", "dedup.minhash.bands=1000000000000000000") == 6
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("datassay: runs/my: searching 1 documents for duplicates (")
+    assert "of band keys" in message and "are free" in message and 'minhash = "datassay" needs about' in message
+    assert (recipe.parent / "runs/my").exists() and not list((recipe.parent / "runs/my").glob("sign-*"))
+
+
 @pytest.mark.parametrize(
     ("options", "status", "expected"),
     [

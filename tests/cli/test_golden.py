@@ -42,7 +42,8 @@ def contents(run: RunFolder, stage: str) -> Iterator[tuple[str, object]]:
             table = pq.ParquetFile(path).read()
             yield name, [str(table.schema), table.to_pylist()]
         elif path.suffix == ".arrow":
-            with pa.ipc.open_stream(path) as stream:
+            is_file = path.read_bytes()[:6] == b"ARROW1"  # a shuffle; token shards are streams
+            with (pa.ipc.open_file if is_file else pa.ipc.open_stream)(path) as stream:
                 yield name, [str(stream.schema.remove_metadata()), stream.read_all().to_pylist()]
         elif path.suffix == ".json":
             yield name, json.loads(path.read_bytes())

@@ -8,7 +8,7 @@ import pytest
 
 from datassay.cli.recipe import load_recipe
 from datassay.corpus.errors import RecipeError
-from datassay.dedup.settings import PRESETS
+from datassay.dedup.settings import PRESETS, MinHash
 
 
 @pytest.fixture
@@ -36,3 +36,14 @@ def test_false_leaves_a_part_out(recipe: Path) -> None:
 def test_a_wrong_key_of_minhash_is_still_explained(recipe: Path) -> None:
     with pytest.raises(RecipeError, match=r"unknown key 'dedup\.minhash\.band': did you mean 'bands'"):
         load_recipe(recipe, ["dedup.minhash={ band = 32 }"])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("fineweb@0", PRESETS["fineweb"].model_copy(update={"min_jaccard": 0.0})),
+        ("20x13@0.8", MinHash(bands=20, rows=13, min_jaccard=0.8)),
+    ],
+)
+def test_a_name_may_carry_another_limit(recipe: Path, name: str, settings: MinHash) -> None:
+    assert load_recipe(recipe, [f"dedup.minhash={name}"]).dedup.minhash == settings

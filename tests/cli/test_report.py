@@ -78,7 +78,14 @@ def test_the_report_is_one_file_with_all_sections(ablated: Path) -> None:
     text = (ablated / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert all(reference.startswith("#") for reference in page.references)
-    assert {"figure-worth", "figure-curves", "figure-funnel", "figure-languages"} <= set(page.figures)
+    assert {
+        "figure-worth",
+        "figure-curves",
+        "figure-funnel",
+        "figure-languages",
+        "figure-clusters",
+        "figure-s-curve",
+    } <= set(page.figures)
     assert "default-src 'none'" in text
     assert "bits per byte" in text
     for step in ("language", "rules", "quality", "dedup"):
@@ -92,6 +99,9 @@ def test_the_numbers_for_machines_are_those_of_the_page(ablated: Path) -> None:
     assert {contrast["kind"] for contrast in contrasts} == {"total", "cumulative"}
     for contrast in contrasts:
         assert f"{contrast['difference']:+.4f}".replace("-", "\u2212") in text
+    duplicates = report["duplicates"]
+    assert sum(duplicates["criteria"].values()) == sum(duplicates["sizes"].values()) == duplicates["clusters"] > 0
+    assert report["funnel"][-2]["n_documents"] - report["funnel"][-1]["n_documents"] == duplicates["documents"]
     assert [row["step"] for row in report["funnel"]] == [
         *("raw", "+urls", "+language", "+rules", "+bad_words", "+edits", "+quality", "+dedup")
     ]
@@ -127,15 +137,6 @@ def test_inlined_json_is_the_same_value(value: str) -> None:
     text = str(inline_json({"x": value}))
     assert not re.search("[<\u2028\u2029]", text)
     assert json.loads(text) == {"x": value}
-
-
-def test_the_difference_of_two_texts_in_words() -> None:
-    assert facts.word_difference("the old grey cat sat", "the old cat sat down") == (
-        ("same", "the old"),
-        ("gone", "grey"),
-        ("same", "cat sat"),
-        ("new", "down"),
-    )
 
 
 def test_the_headline_says_what_was_not_measurable() -> None:

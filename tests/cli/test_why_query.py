@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,8 @@ def test_why_of_a_duplicate_names_the_one_that_stays(run: RunFolder) -> None:
         one(run, f"SELECT kind FROM duplicates WHERE id = '{name}'")
     ]
     assert f"\n  duplicate of {stays}, which stays for it: {kind}\n" in text
+    assert re.search(rf"^cluster    \d+ documents; {stays} stays: \w", text, re.M)
+    assert "\n  the other stays for this one: " in text
     assert "\nduplicates " in text
     assert stays in text.split("\nduplicates ")[1]
 
@@ -140,7 +143,8 @@ def test_report_of_a_run_that_has_not_come_far(begun: RunFolder) -> None:
 
 
 def test_query_has_a_view_of_everything(run: RunFolder) -> None:
-    views = ("documents", "records", "signals", "pairs", "split", "decisions", "corpus", "quality", "user_shout_share")
+    views = ("documents", "records", "signals", "pairs", "split", "decisions", "clusters", "corpus", "quality")
+    views += ("user_shout_share",)
     for view in views:
         assert int(one(run, f"SELECT count(*) FROM {view}")) > 0
     n_documents = one(run, "SELECT count(*) FROM documents")

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from datassay.corpus.engine import InlineEngine, Inputs
-from datassay.corpus.stage import All, Each, Partition, StageOutput, StagePlan, plan_tasks, run_stage
+from datassay.corpus.stage import All, Each, Partition, StageOutput, StagePlan, plan_tasks, run_stage, waiting_tasks
 from datassay.corpus.store import Outputs
 
 
@@ -225,3 +225,12 @@ def test_output_sums_counts_and_bytes(run: Run) -> None:
     assert output.counts == {"lines": 3}
     assert output.n_bytes("lines") == len("a\nb") + len("c")
     assert not output.is_partial
+
+
+def test_waiting_tasks_are_those_that_would_run(tmp_path: Path) -> None:
+    plan = StagePlan("lines", write_lines, 1, (), [Texts(lines=("a",)), Texts(lines=("b",))])
+    more = replace(plan, settings=[Texts(lines=("c",)), *plan.settings])
+    assert [task.index for task in waiting_tasks(plan, {}, tmp_path)] == [0, 1]
+    run_stage(plan, {}, tmp_path, InlineEngine())
+    assert waiting_tasks(plan, {}, tmp_path) == []
+    assert [task.index for task in waiting_tasks(more, {}, tmp_path)] == [0]

@@ -7,7 +7,7 @@ import pytest
 
 from datassay.corpus.stage import StageOutput
 from datassay.dedup import candidates
-from datassay.dedup.candidates import bucket_pairs, unique_rows
+from datassay.dedup.candidates import bucket_pairs, pairs_with_old
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,26 @@ def test_a_bucket_of_n_gives_less_than_2n_pairs() -> None:
     assert len(a) == 2 * 20_000 - 3  # n - 1 neighbours, n - 2 more of the star
 
 
-def test_unique_rows_are_in_order() -> None:
-    rows = np.array([[1, 0], [0, 5], [1, 0], [0, 2]], np.int32)
-    assert unique_rows(rows).tolist() == [[0, 2], [0, 5], [1, 0]]
-    assert unique_rows(rows[:0]).tolist() == []
+@pytest.mark.parametrize(
+    ("bucket", "pairs"),
+    [
+        ("n", []),
+        ("o", []),
+        ("oo", []),
+        ("no", [(0, 1)]),
+        ("on", [(1, 0)]),
+        ("oonn", [(2, 0), (2, 1), (3, 0), (3, 1)]),  # the first old one, and the nearest before
+        ("nnoo", [(0, 2), (1, 2)]),  # the first old one is the nearest after
+        ("ono", [(1, 0), (1, 2)]),
+        ("on no", [(1, 0), (2, 3)]),  # two buckets
+        ("nn oo", []),
+    ],
+)
+def test_new_documents_are_paired_with_old_ones(bucket: str, pairs: list[tuple[int, int]]) -> None:
+    sizes = np.array([len(part) for part in bucket.split()], np.int64)
+    is_old = np.array([letter == "o" for letter in bucket.replace(" ", "")])
+    a, b = pairs_with_old(sizes, is_old)
+    assert sorted(set(zip(a.tolist(), b.tolist(), strict=True))) == pairs
 
 
 def test_large_buckets_are_reported(

@@ -14,6 +14,7 @@ from datassay.corpus.engine import LocalEngine
 from datassay.corpus.split import near_validation
 from datassay.corpus.stage import StageOutput
 from datassay.dedup import settings as settings_module
+from datassay.dedup import texts, verify
 from datassay.dedup.clusters import clusters
 from datassay.dedup.plan import PAIR_STAGES
 from datassay.dedup.settings import DedupSettings, MinHash
@@ -153,11 +154,11 @@ def test_edges_do_not_depend_on_the_number_of_partitions(
     documents = list(corpus().items())
     shards = [dict(documents[i::3]) for i in range(3)]
     one = find_pairs(*shards)
-    monkeypatch.setattr(settings_module, "TEXT_PARTITION_BYTES", 1 << 10)
+    monkeypatch.setattr(settings_module, "TEXT_PARTITION_ROWS", 1 << 3)
     monkeypatch.setattr(settings_module, "BAND_PARTITION_ROWS", 1 << 8)
     assert find_pairs(*shards, folder="many").equals(one)
     finished = run_dedup(*shards, folder="many")
-    assert len(finished["exact"].done) > 8
+    assert len(finished["exact"].done) == 8
     assert len(finished["candidates"].done) == 8  # 57 documents of 32 bands, at most 256 keys to a partition
 
 
@@ -194,11 +195,28 @@ def test_a_failing_star_leaves_the_neighbours_that_pass(find_pairs: FindPairs, r
     assert run_dedup(chain, settings=settings)["verify"].counts["refused"] >= 3
 
 
-def test_only_the_needed_sets_are_read(run_dedup: RunDedup) -> None:
-    finished = run_dedup({"a": "one two", "b": "three four", "c": "five six"})
-    sets = read_sets(finished["sign"].path("signatures", 0), np.array([0, 2]))
-    assert sets.ids.to_pylist() == ["a", "c"]
-    assert sets.offsets.tolist() == [0, 2, 4]
+def test_only_the_needed_sets_are_made_and_read(run_dedup: RunDedup) -> None:
+    words = prose(1, 100)
+    of_words = [prose(2), words, prose(3), changed(words, 1), prose(4)]
+    finished = run_dedup({name: " ".join(text) for name, text in zip("abcde", of_words, strict=True)})
+    (sets,) = read_sets(finished["attach"].path("sets", 0), np.array([3]))
+    assert sets.ids.to_pylist() == ["d"]  # the second of its pair; the first is in `halves`
+    assert sets.offsets.tolist() == [0, 96]
+    assert list(read_sets(finished["attach"].path("sets", 0), np.array([0, 4]))) == []
+
+
+def test_sets_are_compared_block_by_block(
+    run_dedup: RunDedup, find_pairs: FindPairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few are in memory at once."""
+    documents = list(corpus().items())
+    shards = [dict(documents[i::2]) for i in range(2)]
+    whole = find_pairs(*shards)
+    monkeypatch.setattr(texts, "BATCH_ROWS", 8)
+    monkeypatch.setattr(verify, "_ROUND_BYTES", 1 << 10)
+    monkeypatch.setattr(verify.read_sets, "__kwdefaults__", {"block_bytes": 1 << 9})
+    assert find_pairs(*shards, folder="blocks").equals(whole)
+    assert len(list(read_sets(run_dedup(*shards, folder="blocks")["attach"].path("sets", 0), np.arange(60)))) > 1
 
 
 def truth(path: Path) -> dict[tuple[str, str], tuple[float, bool]]:
@@ -220,6 +238,6 @@ def test_recall_and_precision_on_a_raw_corpus(find_pairs: FindPairs, shared: Pat
     assert np.mean([roots[index[a]] == roots[index[b]] for a, b in similar]) >= 0.93
     assert np.mean([roots[index[a]] == roots[index[b]] for a, b in alike]) >= 0.98
     near = [(a, b) for a, b, kind in edges(pairs) if kind == "near"]
-    texts = {id: text for shard in documents for id, text in shard.items()}
-    unlike = pa.array([texts[a] for a, b in near if true.get((a, b), (0, False))[0] < 0.7], pa.large_string())
+    by_id = {id: text for shard in documents for id, text in shard.items()}
+    unlike = pa.array([by_id[a] for a, b in near if true.get((a, b), (0, False))[0] < 0.7], pa.large_string())
     assert shingle_sets(unlike, words=5, characters=8).by_characters.all()  # the truth counts words only

@@ -11,10 +11,21 @@ from datasketch import MinHash as SketchOfDatasketch
 from numpy.typing import NDArray
 
 from datassay.corpus.engine import Inputs
+from datassay.corpus.shuffle import read_partition
 from datassay.corpus.stage import StageOutput
 from datassay.corpus.store import Outputs
-from datassay.dedup.minhash import SignSettings, band_keys, band_multipliers, permutations, sign, sign_sets
-from datassay.dedup.shingles import ShingleSets
+from datassay.dedup import minhash
+from datassay.dedup.minhash import (
+    BAND,
+    SignSettings,
+    band_keys,
+    band_multipliers,
+    permutations,
+    ranks,
+    sign,
+    sign_sets,
+)
+from datassay.dedup.shingles import ShingleSets, shingles
 
 
 def as_sets(*values: NDArray[np.uint32]) -> ShingleSets:
@@ -67,25 +78,43 @@ def test_bands_with_the_same_values_have_different_keys() -> None:
     assert len(np.unique(band_keys(signature, band_multipliers(3, 4)))) == 3
 
 
-def test_signatures_have_a_row_for_every_document(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
+def bands_of(path: Path, n_partitions: int) -> list[pa.Table]:
+    return [pa.Table.from_batches(read_partition(path, partition), BAND) for partition in range(n_partitions)]
+
+
+def test_signed_are_documents_with_words(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
     text = "one two three four five six"
     finished = run_dedup({"b": text, "empty": "", "a": text, "marks": "?!"}, {})
-    table = pq.read_table(finished["sign"].path("signatures", 0))
-    assert table["id"].to_pylist() == ["b", "empty", "a", "marks"]
-    assert table["n_shingles"].to_pylist() == [0, 0, 2, 0]  # b repeats a
-    assert table["signature"].is_valid().to_pylist() == [False, False, True, False]
-    assert table["shingles"].is_valid().to_pylist() == [False, False, True, False]
-    assert finished["sign"].counts == {"signed": 1, "signed_by_characters": 0, "repeats": 1, "no_words": 2}
+    (table,) = bands_of(finished["sign"].path("bands", 0), 1)
+    assert table["row"].to_pylist() == [0] * 32 + [2] * 32
+    assert len(set(table["key"].to_pylist())) == 32
+    assert len(set(table["rank"].to_pylist())) == 2
+    assert finished["sign"].counts == {"documents": 4, "signed": 2, "signed_by_characters": 0, "no_words": 2}
 
 
-def test_keys_are_spread_over_partitions_by_their_upper_bits(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": ["a", "b"], "text": pa.array(["x y", "z"], pa.large_string())}), tmp_path / "clean")
-    out = Outputs(tmp_path, 0)
+def test_of_copies_of_a_text_one_is_compared(run_dedup: Callable[..., dict[str, StageOutput]]) -> None:
+    text = "one two three four five six"
+    finished = run_dedup({"b": text, "x": "!", "a": text}, {"c": f"{text}."})
+    assert finished["candidates"].counts["buckets"] == 32  # of a and c
+    assert finished["candidates"].counts["candidates"] == 1
+
+
+def test_keys_are_spread_over_partitions_by_their_upper_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minhash, "ROUND_KEYS", 50)  # a round for each batch, and several rounds
+    texts = [f"word{i} {i}" for i in range(3000)]
+    table = pa.table({"id": texts, "text": pa.array(texts, pa.large_string())})
+    pq.write_table(table, tmp_path / "clean")
     settings = SignSettings(bands=50, rows=2, shingle_words=5, shingle_chars=8, seed=1, n_partitions=4)
-    sign(Inputs({"clean": (tmp_path / "clean",)}), settings, out)
-    parts = [pq.read_table(tmp_path / f"bands/partition={p:05d}/part-00000.parquet") for p in range(4)]
-    assert sum(part.num_rows for part in parts) == 100
-    for partition, part in enumerate(parts):
-        keys = part["key"].to_pylist()
-        assert keys == sorted(keys)
-        assert {key >> 62 for key in keys} == {partition}
+    sign(Inputs({"clean": (tmp_path / "clean",)}), settings, Outputs(tmp_path, 0))
+    parts = bands_of(tmp_path / "bands/part-00000.arrow", 4)
+    assert sum(part.num_rows for part in parts) == 50 * 3000
+    assert [{key >> 62 for key in part["key"].to_pylist()} for part in parts] == [{0}, {1}, {2}, {3}]
+    assert sorted(row for part in parts for row in part["row"].to_pylist()) == sorted([*range(3000)] * 50)
+
+
+def test_copies_of_a_text_have_their_place_next_to_each_other() -> None:
+    texts = pa.array(["same words here", "Same words, here!", "others"], pa.large_string())
+    sets = shingles(texts, words=2, characters=8)
+    found = ranks(sets, pa.array(["a", "b", "c"]))
+    assert found[0] >> np.uint64(32) == found[1] >> np.uint64(32) != found[2] >> np.uint64(32)
+    assert found[0] != found[1]

@@ -1,0 +1,335 @@
+"""`datassay dedup`: find the copies in files of texts, say which documents stay, compare with an index of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from datassay.cli.curve import parse_minhash
+from datassay.cli.progress import Progress
+from datassay.cli.run_folder import stage_entry, update_manifest
+from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
+from datassay.corpus.engine import Engine
+from datassay.corpus.errors import InputError, RecipeError
+from datassay.corpus.ingest import VERSION as INGEST_VERSION
+from datassay.corpus.ingest import IngestSettings, ingest
+from datassay.corpus.inputs import find_inputs, shards
+from datassay.corpus.records import InputFile
+from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
+from datassay.corpus.store import Outputs, remove_leftovers
+from datassay.dedup import index as indexes
+from datassay.dedup import keep
+from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
+from datassay.dedup.keep import Column, KeepSettings
+from datassay.dedup.plan import Search, plan_stage, stage_names
+from datassay.dedup.settings import DedupSettings, MinHash
+from datassay.dedup.texts import parquet_parts
+
+DOCUMENTS = Each("extract", "documents")
+COLUMNS: tuple[Column, ...] = ("quality", "date", "source_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for."""
+
+    paths: Sequence[str]
+    output: Path
+    minhash: str | None = None
+    """A preset or BANDSxROWS; the default, or what the index is made with."""
+    min_jaccard: float | None = None
+    near: bool = True
+    exact: bool = True
+    keep_by: tuple[str, ...] = ("quality", "length", "date")
+    source_priority: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Which column is `text`, `quality`, `date`, `source_id`."""
+    against: Sequence[Path] = ()
+    among_new: bool = True
+    append: Path | None = None
+    batch: str | None = None
+    workers: int = 2
+
+
+def dedup_files(request: Request) -> tuple[int, str]:
+    """Find the copies in some files. Returns the exit status, and what to print."""
+    old = {path: indexes.open_index(path) for path in request.against}
+    settings = _settings(request, old)
+    with locked(request.output), stopped_by_signals(), Progress() as progress:
+        try:
+            with engine_of(request.workers) as engine:
+                return 0, _Run(request, settings, old, engine, progress)()
+        except (KeyboardInterrupt, Terminated) as stop:
+            progress.note("stopped; the same command continues")
+            return (143 if isinstance(stop, Terminated) else 130), ""
+
+
+def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSettings:
+    """The settings asked for; where an index says how it is made, what is not asked for comes from there."""
+    if not (request.near or request.exact):
+        raise RecipeError("--no-exact and --no-near leave nothing to look for")
+    if (old or request.append) and not (request.near and request.exact):
+        raise RecipeError("an index holds exact and near duplicates: leave --no-exact and --no-near out")
+    if not request.among_new and not old:
+        raise RecipeError("--no-self compares with an index alone: name one with --against")
+    existing = dict(old)
+    if request.append is not None and (request.append / "index.json").exists():
+        existing[request.append] = indexes.open_index(request.append)
+    minhash = MinHash() if request.minhash is None else parse_minhash(request.minhash)
+    changes: dict[str, Any] = {}
+    if existing and request.minhash is None:
+        header = next(iter(existing.values())).header.model_dump()
+        changes.update({name: header[name] for name in MinHash.model_fields if name in header})
+    if request.min_jaccard is not None:
+        changes["min_jaccard"] = request.min_jaccard
+    try:
+        minhash = MinHash.model_validate({**minhash.model_dump(), **changes})
+        settings = DedupSettings.model_validate(
+            {
+                "exact": request.exact,
+                "minhash": minhash if request.near else None,
+                "keep_by": request.keep_by,
+                "source_priority": request.source_priority,
+            }
+        )
+    except ValidationError as error:
+        raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+    for path, index in existing.items():
+        indexes.check_header(path, index, minhash)
+    return settings
+
+
+class _Run:
+    """The stages of one request, one after the other."""
+
+    def __init__(
+        self,
+        request: Request,
+        settings: DedupSettings,
+        old: Mapping[Path, indexes.Index],
+        engine: Engine,
+        progress: Progress,
+    ) -> None:
+        self._request, self._settings, self._old = request, settings, old
+        self._engine, self._progress = engine, progress
+        self._finished: dict[str, StageOutput] = {}
+        self._manifest: dict[str, Any] = {}
+
+    def __call__(self) -> str:
+        request = self._request
+        remove_leftovers(request.output)
+        files = _input_files(request)
+        _check_names(files, self._old)
+        self._manifest = {
+            "datassay": version("datassay"),
+            "recipe": {"dedup": self._settings.model_dump(mode="json")},
+            "inputs": [[{"name": file.name, "sha256": file.sha256, "n_bytes": file.n_bytes}] for file in files],
+            "against": {str(path): index.model_dump(mode="json") for path, index in self._old.items()},
+            "stages": {},
+            "quality_limits": [],
+            "variants": [],
+            "ablation": None,
+        }
+        search, groups, columns = self._search(files)
+        for name in stage_names(self._settings):
+            plan = plan_stage(name, self._settings, self._finished, search)
+            if name == "sign" and waiting_tasks(plan, self._finished, request.output):
+                self._check_room(files, search)
+            self._do(plan)
+        self._do(self._plan_keep(search, columns))
+        for dataset in ("kept", "duplicates"):
+            _expose(self._finished["keep"].path(dataset), request.output / f"{dataset}.parquet")
+        lines = [_summary(self._finished, request.output)]
+        if request.append is not None:
+            assert self._settings.minhash is not None
+            self._do(indexes.plan_remember(self._settings, self._finished, search, columns))
+            sources = [{file.name: file.sha256 for file in group} for group in groups]
+            batch = request.batch or request.output.name
+            with locked(request.append):
+                grown = indexes.append(request.append, self._settings.minhash, self._finished, sources, batch)
+            lines.append(f"index {request.append}: {grown.n_documents:,} documents in {len(grown.shards)} shards")
+        return "\n".join(lines) + "\n"
+
+    def _check_room(self, files: Sequence[InputFile], search: Search) -> None:
+        """Raise StoreError if disk or memory are too small for what is asked; say it if it takes long."""
+        request = self._request
+        documents = None if search.parts else self._finished["extract"].paths("documents")
+        text = request.fields.get("text", "text") if documents is None else "text"
+        size = corpus_size([Path(file.url) for file in files] if documents is None else documents, text=text)
+        keeps_index = request.append is not None
+        need = estimate(size, self._settings, keeps_index=keeps_index)
+        check_room(
+            size,
+            self._settings,
+            request.output,
+            room=room_at(request.output),
+            n_processes=max(1, request.workers),
+            keeps_index=keeps_index,
+        )
+        if need.cpu_seconds > LONG_SECONDS:
+            self._progress.note(f"near duplicates: {need.summary}")
+
+    def _do(self, plan: StagePlan) -> None:
+        output = run_stage(
+            plan,
+            self._finished,
+            self._request.output,
+            self._engine,
+            on_start=self._progress.start,
+            on_done=lambda *_: self._progress.advance(),
+        )
+        self._finished[plan.name] = output
+        self._manifest["stages"][plan.name] = stage_entry(output, plan.version)
+        counts = sorted(output.counts.items(), key=lambda item: (-item[1], item[0]))
+        self._progress.finish(", ".join(f"{name} {n:,}" for name, n in counts[:5]))
+        update_manifest(self._request.output, self._manifest)
+
+    def _search(self, files: Sequence[InputFile]) -> tuple[Search, list[tuple[InputFile, ...]], dict[Column, str]]:
+        """Where the texts are, which files each shard is of, and which columns of theirs count."""
+        old = tuple(shard for path, index in self._old.items() for shard in index.stored(path))
+        fields = dict(self._request.fields)
+        if all(_is_parquet(file) for file in files):
+            parts = tuple(part for file in files for part in parquet_parts(file, text=fields.get("text", "text")))
+            search = Search(parts=parts, old=old, among_new=self._request.among_new, list_documents=True)
+            return search, [(part.file,) for part in parts], _columns(files, fields)
+        if "quality" in fields:
+            raise RecipeError("--quality names a column of Parquet files; these inputs are of other formats")
+        groups = shards(files)
+        ingesting = [IngestSettings(files=group, fields=fields) for group in groups]
+        self._do(StagePlan("extract", ingest, INGEST_VERSION, (), ingesting))
+        search = Search(documents=DOCUMENTS, old=old, among_new=self._request.among_new, list_documents=True)
+        return search, groups, {}
+
+    def _plan_keep(self, search: Search, columns: Mapping[Column, str]) -> StagePlan:
+        pairs = [name for name in ("exact", "verify") if name in self._finished]
+        settings = KeepSettings(
+            parts=search.parts,
+            keep_by=self._settings.keep_by,
+            source_priority=self._settings.source_priority,
+            columns=dict(columns),
+            old=search.old,
+        )
+        signed = "sign" if self._settings.minhash is not None else "texts"
+        links = (
+            *(All(name, "pairs") for name in pairs),
+            All(signed, "documents"),
+            *((All("extract", "documents", "clean"),) * (not search.parts)),
+        )
+        return StagePlan("keep", keep.keep, keep.VERSION, links, [settings])
+
+
+def _input_files(request: Request) -> list[InputFile]:
+    files = find_inputs(request.paths, cache=request.output / "inputs.json")
+    if not files:
+        raise InputError("no input file")
+    if request.batch is not None:
+        files = [replace(file, name=f"{request.batch}/{file.name}") for file in files]
+    return files
+
+
+def _check_names(files: Iterable[InputFile], old: Mapping[Path, indexes.Index]) -> None:
+    """Raise RecipeError for a file that an index has under the same name: their documents would share ids."""
+    for path, index in old.items():
+        for file in files:
+            if file.name in index.sources:
+                same = index.sources[file.name] == file.sha256
+                raise RecipeError(
+                    f"{file.url}: the index {path} has "
+                    + ("this file already" if same else f"another file of the name {file.name!r}")
+                    + "; "
+                    + ("leave it out" if same else "tell batches apart with --batch NAME")
+                )
+
+
+def _is_parquet(file: InputFile) -> bool:
+    """Whether a local file begins as Parquet does."""
+    if "://" in file.url:
+        return False
+    with Path(file.url).open("rb") as opened:
+        return opened.read(4) == b"PAR1"
+
+
+def _columns(files: Sequence[InputFile], fields: Mapping[str, str]) -> dict[Column, str]:
+    """The columns asked for, and `id` as the source's own id where all files have it."""
+    names = [set(pq.read_schema(file.url).names) for file in files]
+    columns: dict[Column, str] = {kind: fields[kind] for kind in COLUMNS if kind in fields}
+    for kind, column in columns.items():
+        for file, known in zip(files, names, strict=True):
+            if column not in known:
+                raise InputError(f"{file.url}: no column {column!r} for --{kind}, only {', '.join(sorted(known))}")
+    if "source_id" not in columns and all("id" in known for known in names):
+        columns["source_id"] = "id"
+    return columns
+
+
+def _expose(file: Path, target: Path) -> None:
+    """A file of a stage under a plain name in the run folder."""
+    target.unlink(missing_ok=True)
+    target.hardlink_to(file)
+
+
+def _summary(finished: Mapping[str, StageOutput], folder: Path) -> str:
+    """What came out, in words."""
+    counts = finished["keep"].counts
+    kinds = [
+        f"{finished[stage].counts[count]:,} {kind}"
+        for stage, count, kind in (("exact", "exact_pairs", "exact"), ("verify", "near_pairs", "near"))
+        if stage in finished
+    ]
+    lines = [
+        f"{counts['documents']:,} documents: {counts['kept']:,} stay, {counts['duplicates']:,} are copies "
+        f"(clusters {counts['clusters']:,}; verified pairs: {', '.join(kinds)})"
+    ]
+    if counts["duplicates_of_index"]:
+        lines.append(f"{counts['duplicates_of_index']:,} of them copy a document of an index")
+    if not counts["duplicates"]:
+        lines.append("no copies at all: is the text in the column that was read?")
+    return "\n".join([*lines, f"{folder / 'kept.parquet'}, {folder / 'duplicates.parquet'}"])
+
+
+def index_says(path: Path) -> str:
+    """What an index is made with and what is in it."""
+    index = indexes.open_index(path)
+    batches: dict[str, int] = {}
+    for shard in index.shards:
+        batches[shard.batch] = batches.get(shard.batch, 0) + shard.n_rows
+    n_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    header = ", ".join(f"{name} {value}" for name, value in index.header.model_dump().items())
+    lines = [
+        f"{path}: {index.n_documents:,} documents in {len(index.shards)} shards, {n_bytes / 1e6:,.1f} MB",
+        f"made by datassay {index.datassay} with {header}",
+        *(f"  {name}: {n:,} documents" for name, n in batches.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def keep_of_index(path: Path, output: Path, *, keep_by: tuple[str, ...], source_priority: tuple[str, ...]) -> str:
+    """Choose among all documents of an index as if they had come in one run; what to print."""
+    try:
+        settings = KeepSettings.model_validate({"keep_by": keep_by, "source_priority": source_priority})
+    except ValidationError as error:
+        raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+    with locked(path), locked(output):
+        out = Outputs(output / "index", 0)
+        indexes.decide_index(path, settings, out)
+        for dataset in ("kept", "duplicates"):
+            _expose(output / "index" / dataset / "part-00000.parquet", output / f"{dataset}.parquet")
+    counts = out.counts
+    return (
+        f"{counts['documents']:,} documents: {counts['kept']:,} stay, {counts['duplicates']:,} are copies\n"
+        f"{output / 'kept.parquet'}, {output / 'duplicates.parquet'}\n"
+    )
+
+
+def compact_index(path: Path) -> str:
+    """Put the small shards of an index together; what to print."""
+    with locked(path):
+        before = indexes.open_index(path)
+        after = indexes.compact(path)
+    return f"{path}: {len(before.shards)} shards are {len(after.shards)}, of {after.n_documents:,} documents\n"

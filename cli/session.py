@@ -1,0 +1,56 @@
+"""What a command that runs stages needs around them: an engine, a folder for itself alone, signals that stop it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
+from datassay.corpus.errors import InputError, LockedError
+
+
+class Terminated(BaseException):
+    """SIGTERM came: stop at once and leave a run that the same command continues."""
+
+
+@contextmanager
+def engine_of(n_workers: int) -> Iterator[Engine]:
+    if n_workers == 0:
+        yield InlineEngine()
+    else:
+        with LocalEngine(n_workers) as engine:
+            yield engine
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The run folder for this process alone. Raises LockedError if another has it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise LockedError(
+            f"{folder}: another process works on this run; wait for it or take another --output"
+        ) from error
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
