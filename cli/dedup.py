@@ -26,8 +26,11 @@ from datassay.corpus.store import Outputs, remove_leftovers
 from datassay.dedup import index as indexes
 from datassay.dedup import keep
 from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
+from datassay.dedup.compact import compact
+from datassay.dedup.index_choice import decide_index
 from datassay.dedup.keep import Column, KeepSettings
 from datassay.dedup.plan import Search, plan_stage, stage_names
+from datassay.dedup.remember import plan_remember
 from datassay.dedup.settings import DedupSettings, MinHash
 from datassay.dedup.texts import parquet_parts
 
@@ -148,7 +151,7 @@ class _Run:
         lines = [_summary(self._finished, request.output)]
         if request.append is not None:
             assert self._settings.minhash is not None
-            self._do(indexes.plan_remember(self._settings, self._finished, search, columns))
+            self._do(plan_remember(self._settings, self._finished, search, columns))
             sources = [{file.name: file.sha256 for file in group} for group in groups]
             batch = request.batch or request.output.name
             with locked(request.append):
@@ -317,7 +320,7 @@ def keep_of_index(path: Path, output: Path, *, keep_by: tuple[str, ...], source_
         raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
     with locked(path), locked(output):
         out = Outputs(output / "index", 0)
-        indexes.decide_index(path, settings, out)
+        decide_index(path, settings, out)
         for dataset in ("kept", "duplicates"):
             _expose(output / "index" / dataset / "part-00000.parquet", output / f"{dataset}.parquet")
     counts = out.counts
@@ -331,5 +334,5 @@ def compact_index(path: Path) -> str:
     """Put the small shards of an index together; what to print."""
     with locked(path):
         before = indexes.open_index(path)
-        after = indexes.compact(path)
+        after = compact(path)
     return f"{path}: {len(before.shards)} shards are {len(after.shards)}, of {after.n_documents:,} documents\n"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,8 @@ from datassay.cli.dedup import Request, dedup_files, keep_of_index
 from datassay.cli.main import app
 from datassay.corpus.errors import InputError, LockedError, RecipeError, StoreError
 from datassay.corpus.shuffle import read_partition
-from datassay.dedup.index import compact, open_index
+from datassay.dedup.compact import compact
+from datassay.dedup.index import open_index
 
 Texts = Mapping[str, str]
 
@@ -341,3 +346,45 @@ def test_a_locked_folder_is_left_alone(batches: Path) -> None:
 
     with locked(batches / "out"), pytest.raises(LockedError, match="another process works on this run"):
         run(batches / "0.parquet", output=batches / "out")
+
+
+STAGES = ("sign", "exact", "candidates", "attach", "verify", "keep", "remember")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Everything that a run or an index wrote, but for what remembers times and places."""
+    left_out = {"manifest.json", "inputs.json", ".lock"}
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_a_run_killed_after_every_stage_ends_as_one_that_was_not(batches: Path) -> None:
+    """The process is killed when a stage is done and the next is under way, then started again, and so on to the end;
+    in between a worker is killed, too."""
+
+    def start(output: Path, index: Path) -> subprocess.Popen[str]:
+        arguments = ["dedup", str(batches / "?.parquet"), "-o", str(output), "--append", str(index), "--batch", "b"]
+        command = [sys.executable, "-m", "datassay", *arguments, "--workers", "2"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    calm = start(batches / "calm", batches / "calm.index")
+    assert calm.communicate(timeout=600) is not None
+    assert calm.returncode == 0
+    for stage in STAGES:
+        process = start(batches / "killed", batches / "killed.index")
+        assert process.stderr is not None
+        for line in process.stderr:
+            if stage == "attach" and line.startswith("exact "):
+                threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+                workers = [int(pid) for children in threads for pid in children.read_text().split()]
+                os.kill(max(workers), signal.SIGKILL)
+            if line.startswith(f"{stage} "):
+                process.kill()
+                break
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, stage
+    last = start(batches / "killed", batches / "killed.index")
+    last.communicate(timeout=600)
+    assert last.returncode == 0
+    assert files_of(batches / "killed") == files_of(batches / "calm")
+    assert files_of(batches / "killed.index") == files_of(batches / "calm.index")
