@@ -149,7 +149,7 @@ def test_shards_partitions_and_workers_do_not_matter(
     ]
     one = run(documents)
     assert len(pairs(one)) == 160 + 130
-    monkeypatch.setattr(settings_module, "TEXT_PARTITION_BYTES", 1 << 10)
+    monkeypatch.setattr(settings_module, "TEXT_PARTITION_ROWS", 32)
     with LocalEngine(2) as engine:
         many = run(documents[::2], documents[1::2], engine=engine, folder="many")
     assert len(many["url_pairs"].done) >= 4
