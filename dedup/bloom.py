@@ -3,8 +3,8 @@
     bloom_count ─► registers (for each shard) ─► bloom ─► bloom (signals), edits
 
 A Bloom filter (Bloom 1970) says of a unit that it never came, or that it came with a certain chance of error. A unit is
-an n-gram of tokens, after the filter of DCLM (Li et al. 2024, appendix L; mlfoundations/dclm, dedup/bff, remove type
-`old-both`), or a whole paragraph, after Dolma (Soldaini et al. 2024). A paragraph is a line, as in both.
+an n-gram of tokens, after the filter of DCLM (Li et al. 2024; mlfoundations/dclm, dedup/bff, remove type `old-both`),
+or a whole paragraph, after Dolma (Soldaini et al. 2024). A paragraph is a line, as in both.
 
 The pass goes over the documents in the order of the corpus, in one process: which of two copies comes first decides
 which is cut. A filter that is too full would find everything and delete the corpus without a word, so its size follows
@@ -197,8 +197,8 @@ def _check_memory(size: Size, n_units: int, bloom: Bloom) -> None:
     if n_megabytes > bloom.max_megabytes:
         raise StoreError(
             f"dedup.bloom: a filter for {n_units:,} {bloom.unit}s that errs once in {1 / bloom.chance_of_error:,.0f} "
-            f"takes {n_megabytes:,} MB, max_megabytes is {bloom.max_megabytes:,}; allow so many, raise fp_rate, or "
-            "look for whole documents with [dedup] minhash instead"
+            f"takes {n_megabytes:,} MB, max_megabytes is {bloom.max_megabytes:,}; allow {n_megabytes:,}, raise "
+            "fp_rate, or look for whole documents with [dedup] minhash instead"
         )
 
 

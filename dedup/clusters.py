@@ -74,7 +74,8 @@ def preference(
         keys.append(("is_old", "descending"))
     for criterion in keep_by:
         if criterion == "quality":
-            columns[criterion] = pc.fill_null(documents["quality"], float("nan"))  # one kind of unknown, sorted last
+            known = documents["quality"].cast(pa.float64())  # a run without a classifier has nulls of no type
+            columns[criterion] = pc.fill_null(known, float("nan"))  # one kind of unknown, sorted last
         elif criterion == "source":
             columns[criterion] = _source_places(documents["source"], source_priority)
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from datassay.cli.compare import compared, side
@@ -235,3 +237,15 @@ def test_a_comparison_is_of_all_sources(run: RunFolder) -> None:
     with side(run.path, None) as a, side(run.path, None) as b:
         found = compared(a, b)
     assert sum(group.n for group in found.languages) == 12
+
+
+def test_a_run_whose_decisions_name_no_kinds_still_answers(run: RunFolder, tmp_path: Path) -> None:
+    """As an older version wrote it: no views of sources, but `query`, `why` and the report as ever."""
+    shutil.copytree(run.path, tmp_path / "old")
+    old = open_run(tmp_path / "old")
+    for path in old.files("decide", "decisions"):
+        table = pq.read_table(path, partitioning=None).drop_columns(["kind"])
+        pq.write_table(table, path)
+    (name, kept) = rows(old, "SELECT id, kept_for FROM decisions WHERE kept_for IS NOT NULL ORDER BY id LIMIT 1")[0]
+    assert f"duplicate of {kept}, which stays for it\n" in explain(old, name)
+    assert "duplicates which" not in write_report(old).read_text()

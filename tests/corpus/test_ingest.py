@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from xxhash import xxh3_128
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.extract import ExtractionLimits
@@ -67,6 +68,16 @@ def test_page_becomes_a_document(tmp_path: Path) -> None:
     assert document["extractor"] == "trafilatura"
     assert json.loads(document["metadata"])["title"] == "Harbour"
     assert (record["outcome"], record["reason"], record["length"]) == ("page", None, file.n_bytes)
+
+
+def test_records_know_their_payload(tmp_path: Path) -> None:
+    """The hash of the bytes of each page, one that gives no text too; a row that is text already has none."""
+    bodies = [page(ENGLISH * 3), page(""), page(ENGLISH * 3)]
+    file = warc(tmp_path / "a.warc.gz", [(f"http://a.example/{i}", body) for i, body in enumerate(bodies)])
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": ENGLISH}) + "\n")
+    _, records, _ = run(tmp_path / "out", IngestSettings(files=(file, input_file(tmp_path / "b.jsonl"))))
+    assert [record["payload_hash"] for record in records] == [*(xxh3_128(body).hexdigest() for body in bodies), None]
+    assert records[0]["payload_hash"] == records[2]["payload_hash"] != records[1]["payload_hash"]
 
 
 def test_every_record_is_accounted_for(tmp_path: Path) -> None:

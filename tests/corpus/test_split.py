@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from datassay.corpus.engine import InlineEngine, Inputs, Task
 from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.schema import DOCUMENT
-from datassay.corpus.split import SplitPlan, select_reference, split
+from datassay.corpus.split import INPUT_ONLY, SplitPlan, is_input, select_reference, split
 from datassay.corpus.store import Done, parquet_shard
 from datassay.dedup.exact import PAIR
 
@@ -181,3 +182,16 @@ def test_an_empty_shard_is_split_too(tmp_path: Path) -> None:
     roles, done, _ = run(tmp_path, [[], [document("a")]])
     assert roles == {"a": ("train", None)}
     assert len(done.files) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        *(("input", True), ("books", True), ("reference-books", True), ("validation-2", True), ("validation", True)),
+        *(("reference", False), ("reference/logit", False), ("validation/books", False), ("validation/*", False)),
+    ],
+)
+def test_what_is_refined_is_told_by_its_source(source: str, expected: bool) -> None:
+    """In Python and in SQL alike."""
+    assert is_input(source) == expected
+    assert duckdb.sql(f"SELECT {INPUT_ONLY} FROM (SELECT '{source}' AS source)").fetchall() == [(expected,)]

@@ -61,6 +61,7 @@ def test_choose_takes_the_lowest_place_of_each_component() -> None:
     ("columns", "order"),
     [
         ({"quality": [None, float("nan"), 0.1, 0.9]}, "dcab"),
+        ({"quality": pa.nulls(3, pa.int32()), "n_chars": [5, 7, 6]}, "bca"),  # as SQL has what a run did not measure
         ({"n_chars": [5, 7, 6]}, "bca"),
         ({"date": ["2021-05-01", "2021", None, "2019-12-31"]}, "dbac"),
         ({"quality": [0.5, 0.5, 0.9], "n_chars": [1, 2, 0]}, "cba"),

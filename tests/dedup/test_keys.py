@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import pytest
 import xxhash
 
 from datassay.corpus.engine import Engine, InlineEngine, Inputs, LocalEngine, Task, run_task
+from datassay.corpus.errors import StoreError
+from datassay.corpus.readers import read_records
+from datassay.corpus.records import InputFile
 from datassay.corpus.schema import RECORD
 from datassay.corpus.stage import StageOutput, run_stage
-from datassay.corpus.store import Outputs
+from datassay.corpus.store import Outputs, parquet_shard
 from datassay.dedup import settings as settings_module
+from datassay.dedup.keys import PayloadSettings, hash_payloads
 from datassay.dedup.plan import PAIR_STAGES, plan_stage, stage_names
 from datassay.dedup.settings import DedupSettings
-from datassay.dedup.url_keys import UrlKeys
+from datassay.dedup.url_keys import UrlKeys, url_key
 
 Document = tuple[str, str, str | None, bytes | None]
 """id, text, URL, payload"""
@@ -144,7 +149,7 @@ def test_shards_partitions_and_workers_do_not_matter(
     ]
     one = run(documents)
     assert len(pairs(one)) == 160 + 130
-    monkeypatch.setattr(settings_module, "TEXT_PARTITION_BYTES", 1 << 10)
+    monkeypatch.setattr(settings_module, "TEXT_PARTITION_ROWS", 32)
     with LocalEngine(2) as engine:
         many = run(documents[::2], documents[1::2], engine=engine, folder="many")
     assert len(many["url_pairs"].done) >= 4
@@ -152,3 +157,33 @@ def test_shards_partitions_and_workers_do_not_matter(
     again = run(documents[::2], documents[1::2], folder="again")
     assert many["url_pairs"].content == again["url_pairs"].content
     assert many["payload_pairs"].content == again["payload_pairs"].content
+
+
+def test_records_of_older_versions_are_refused(tmp_path: Path) -> None:
+    schema = RECORD.remove(RECORD.get_field_index("payload_hash"))
+    with parquet_shard(tmp_path / "records", schema) as shard:
+        shard.write_rows([{"file": "f", "offset": 0, "outcome": "page", "id": "a"}])
+    inputs = Inputs({"records": (tmp_path / "records",)})
+    with pytest.raises(StoreError, match="has no payload_hash"):
+        hash_payloads(inputs, PayloadSettings(n_partitions=1), Outputs(tmp_path, 0))
+
+
+def test_planted_copies_of_a_crawl(shared: Path) -> None:
+    """The same bytes give the same payload; another visit gives the same URL, once the recipe names its parameter."""
+    truth = [json.loads(line) for line in (shared / "web/dev-truth.jsonl").read_text().splitlines()]
+    url_of = {row["record_id"]: row["url"] for row in truth}
+    path = shared / "web/dev.warc.gz"
+    file = InputFile(str(path), path.name, path.stat().st_size, "")
+    payloads = {record.source_id: record.html for record in read_records(file, fields={}) if record.html}
+    settings = UrlKeys(ignore_parameters=(*UrlKeys().ignore_parameters, "session"))
+    n_visits = 0
+    for row in truth:
+        if row["kind"] in ("exact_dup", "near_dup"):
+            name, original = row["record_id"], row["dup_of"]
+            assert (payloads[name] == payloads[original]) == (row["kind"] == "exact_dup")
+            is_visit = (
+                row["url"].startswith(f"{url_of[original]}?utm_source=feed&session=") and row["url"].count("?") == 1
+            )
+            assert (url_key(row["url"], settings) == url_key(url_of[original], settings)) == is_visit
+            n_visits += is_visit
+    assert n_visits == 7
