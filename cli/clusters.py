@@ -102,8 +102,8 @@ def find_clusters(run: RunFolder, connection: duckdb.DuckDBPyConnection, cluster
     verdicts = run.files("verdicts", "verdicts")
     connection.read_parquet([str(path) for path in verdicts], hive_partitioning=False).create_view("verdicts")
     known = pq.read_schema(verdicts[0]).names
-    missing = {"quality": "NULL::DOUBLE AS quality", "source": "NULL::VARCHAR AS source"}
-    columns = ", ".join(name if name in known else missing[name] for name in (*CARRIED, "source"))
+    types = {"quality": "DOUBLE", "source": "VARCHAR"}  # there is no quality without a score, no source in older runs
+    columns = ", ".join(name if name in known else f"NULL::{types[name]} AS {name}" for name in (*CARRIED, "source"))
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE members AS
@@ -324,7 +324,12 @@ def read_texts(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dic
 def similarities(text: str, others: Sequence[str], settings: MinHash) -> list[float]:
     """Jaccard similarity of a text's shingle set with those of others; of texts without words, 1 if they are equal."""
     texts = pa.array([text, *others], pa.large_string())
-    sets = shingle_sets(texts, words=settings.shingle_words, characters=settings.shingle_chars)
+    sets = shingle_sets(
+        texts,
+        words=settings.shingle_words,
+        characters=settings.shingle_chars,
+        by_characters=settings.by_characters,
+    )
     first, *rest = (sets.values[low:high] for low, high in zip(sets.offsets, sets.offsets[1:], strict=False))
     n_common = [len(np.intersect1d(first, other, assume_unique=True)) for other in rest]
     n_all = [len(first) + len(other) - n for other, n in zip(rest, n_common, strict=True)]

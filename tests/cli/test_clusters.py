@@ -31,6 +31,7 @@ from datassay.cli.run import Request, run_recipe
 from datassay.cli.run_folder import RunFolder, open_run
 from datassay.cli.why import explain
 from datassay.corpus.errors import InputError, RecipeError, StoreError
+from datassay.dedup.settings import MinHash
 
 RECIPE = """\
 name = "copies"
@@ -385,3 +386,17 @@ def test_similarity_of_texts_without_words(run: RunFolder) -> None:
     settings = clusters.minhash_settings(run)
     assert clusters.similarities("!", ["!", "?", "", "a b"], settings) == [1.0, 0.0, 0.0, 0.0]
     assert clusters.similarities("a b", ["A  b!", "a c"], settings) == [1.0, 0.0]
+
+
+def test_similarity_is_by_what_the_recipe_compares() -> None:
+    """Each has three runs of eight characters, of which two are common, of four in all; the words are not the same."""
+    pair = ("abcdefghij", ["abcdefghix"])
+    assert clusters.similarities(*pair, MinHash(shingle_chars=8, by_characters=True)) == [0.5]
+    assert clusters.similarities(*pair, MinHash(shingle_chars=8)) == [0.0]
+
+
+def test_every_count_that_the_report_explains_is_one_of_a_stage(finished: Path) -> None:
+    run = open_run(finished)
+    stages = {stage for stage, _, _ in duplicates.FOUND if run.has(stage)}
+    assert {"exact", "url_pairs", "payload_pairs", "sign", "candidates", "attach", "verify"} <= stages
+    assert [row for row in duplicates.FOUND if row[0] in stages and row[1] not in run.counts(row[0])] == []
