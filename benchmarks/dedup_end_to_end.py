@@ -63,7 +63,7 @@ class Run:
 
 def datassay(name: str, corpus: Path, start: Path, folder: Path, *, n_workers: int) -> Run:
     def command(documents: Path, out: Path) -> list[str]:
-        return [*COMMAND, *map(str, shards(documents)), "-o", str(out), "--preset", PRESET, "--workers", str(n_workers)]
+        return [*COMMAND, *map(str, shards(documents)), "-o", str(out), "--minhash", PRESET, "--workers", str(n_workers)]
 
     measure(command(start, folder / "warm"), output=subprocess.DEVNULL)  # compiles, once per installation
     begin = measure(command(start, folder / "start"), output=subprocess.DEVNULL)
