@@ -1,7 +1,7 @@
 """Runs a command and says what it took: memory of all its processes together, wall and CPU time (Linux).
 
     python benchmarks/dedup_memory.py [--documents N] COMMAND [ARGUMENT...]
-    python benchmarks/dedup_memory.py --documents 1000000 datassay dedup corpus/*.parquet -o found --preset fineweb
+    python benchmarks/dedup_memory.py --documents 1000000 datassay dedup corpus/*.parquet -o found --minhash fineweb
 
 Memory is the proportional set size, `Pss` in /proc/PID/smaps_rollup, summed over the processes of the command's session
 every fifth of a second: pages that processes share are counted once. A peak between two looks is missed. CPU time is
