@@ -132,6 +132,41 @@ def joining_kinds(
     return found
 
 
+def _edges_that_count(pairs: pa.Table, ids: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Edges between documents that pass: both ends, as places in `ids` (sorted), and the kind's place in KINDS.
+
+    Documents of one text, payload or URL are a star around one of them, which may be a document that fails: those of
+    its members that pass are joined all the same. A near pair is one of texts, so any passing document of a text takes
+    the part of another.
+    """
+    names = pa.chunked_array([*pairs["a"].chunks, *pairs["b"].chunks], pa.string()).unique()
+    a, b = (np.asarray(pc.index_in(pairs[end], value_set=names), np.int64) for end in ("a", "b"))
+    kinds = np.asarray(pc.index_in(pairs["kind"], value_set=pa.array(KINDS)), np.int64)
+    places = np.asarray(pc.fill_null(pc.index_in(names, value_set=ids), -1), np.int64)
+    passes = np.flatnonzero(places >= 0)
+    passes = passes[np.argsort(places[passes])]
+    found = []
+    for kind, name in enumerate(KINDS):
+        here = kinds == kind
+        if name == "near":
+            texts = clusters(a[kinds == KINDS.index("exact")], b[kinds == KINDS.index("exact")], len(names))
+            stands = np.full(len(names), -1)
+            stands[texts[passes[::-1]]] = places[passes[::-1]]  # the last to be written is the first of a text
+            x, y = stands[texts[a[here]]], stands[texts[b[here]]]
+            both = (x >= 0) & (y >= 0) & (x != y)
+            x, y = x[both], y[both]
+        elif here.any():
+            groups = clusters(a[here], b[here], len(names))[passes]
+            order = np.argsort(groups, kind="stable")
+            is_same = np.diff(groups[order]) == 0
+            x, y = places[passes[order[:-1][is_same]]], places[passes[order[1:][is_same]]]
+        else:
+            continue
+        found.append((x, y, np.full(len(x), kind)))
+    columns = [np.concatenate([np.zeros(0, np.int64), *column]) for column in zip(*found, strict=True)]
+    return columns[0], columns[1], columns[2]
+
+
 def resolve(
     pairs: pa.Table, passing: pa.Table, *, keep_by: Sequence[KeepCriterion], source_priority: Sequence[str] = ()
 ) -> pa.Table:
@@ -143,10 +178,7 @@ def resolve(
     """
     passing = passing.sort_by("id")
     ids = passing["id"].combine_chunks()
-    a, b = pc.index_in(pairs["a"], value_set=ids), pc.index_in(pairs["b"], value_set=ids)
-    counts = pc.and_(pc.is_valid(a), pc.is_valid(b))
-    ends_a, ends_b = np.asarray(a.filter(counts), np.int64), np.asarray(b.filter(counts), np.int64)
-    kinds = np.asarray(pc.index_in(pairs["kind"].filter(counts), value_set=pa.array(KINDS)), np.int64)
+    ends_a, ends_b, kinds = _edges_that_count(pairs, ids)
     roots = clusters(ends_a, ends_b, len(ids))
     kept = choose(roots, preference(passing, keep_by, source_priority))
     members = np.unique(np.concatenate([ends_a, ends_b]))

@@ -156,3 +156,23 @@ def test_source_decides_where_it_stands_in_keep_by() -> None:
     for keep_by, kept in ((("source", "quality"), "b"), (("quality", "source"), "a")):
         found = resolve(edges("ab"), table, keep_by=keep_by, source_priority=("books", "web"))
         assert {kept} == set(found["kept_for"].drop_null().to_pylist())
+
+
+@pytest.mark.parametrize("kind", ["e", "p", "u"])
+def test_copies_stay_copies_where_the_one_that_stood_for_them_fails(kind: str) -> None:
+    """Documents of one text are a star around the smallest id, which a rule may drop."""
+    everything = documents(n_chars=[1, 2, 3, 4])
+    found = resolve(edges("ab", "ac", "ad", kinds=kind * 3), everything.slice(1), keep_by=("length",))
+    assert found["id"].to_pylist() == ["b", "c", "d"]
+    assert found["kept_for"].to_pylist() == ["d", "d", None]
+    assert found["kind"].to_pylist() == [next(name for name in KINDS if name[0] == kind)] * 2 + [None]
+
+
+def test_a_near_pair_is_one_of_texts() -> None:
+    """a, b and c are one text, of which a is near to d; a fails."""
+    everything = documents(n_chars=[9, 1, 2, 3])
+    found = resolve(edges("ab", "ac", "ad", kinds="een"), everything.slice(1), keep_by=("length",))
+    assert found["kept_for"].to_pylist() == ["d", "d", None]
+    assert found["kind"].to_pylist() == ["near", "near", None]
+    without_url = resolve(edges("ab", "ac", "ad", kinds="uun"), everything.slice(1), keep_by=("length",))
+    assert without_url["id"].to_pylist() == ["b", "c"]  # of one URL, but of other texts than a
