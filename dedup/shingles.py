@@ -5,7 +5,8 @@ A word is a run of letters, digits and `_` with the marks that follow them, in l
 word of its own, and k is larger. A text of k words or fewer is one shingle; a text without words has none.
 
 Three compiled steps for each document: its words in lower case with zero bytes between them, the hash of each word, the
-hash of each run. The first handles 64 bytes at once where all are ASCII, the second 8 bytes of a word.
+hash of each run. The first handles 32 bytes at once where all are ASCII, the second finds the words of 64 bytes at once
+and hashes them by eight.
 """
 
 from __future__ import annotations
@@ -24,10 +25,18 @@ SHINGLING = 2
 """Version of the hashes: signatures of another cannot be compared."""
 _BLOCK = 32
 """Bytes that are handled at once: constant, so that the compiler turns the loops over them into vector instructions."""
-_ONES = np.uint64(0x0101010101010101)
+_ASCII = np.array([ord(chr(i).lower()) if chr(i).isalnum() or i == 0x5F else 0 for i in range(128)], np.uint8)
+"""The lower case of each ASCII character that belongs to words, 0 for the others."""
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _HIGHS = np.uint64(0x8080808080808080)
-_INDEX = np.uint64(0x0001020304050607)
-"""Times 256**n, the upper byte is n."""
+_SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
+_GATHER = np.uint64(0x0102040810204080)
+"""Times a word with the lowest bit of each byte: the upper byte has bit i of byte i."""
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+"""Its 64 runs of six bits differ: times 2**n, the upper six bits tell n (Leiserson, Prokop, Randall 1998)."""
+_PLACES = np.zeros(64, np.int64)
+for _n in range(64):
+    _PLACES[(0x03F79D71B4CB0A89 << _n & 2**64 - 1) >> 58] = _n
 _WORD_SEED = np.uint64(0xCBF29CE484222325)
 _WORD_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 _RUN_FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -83,10 +92,11 @@ def _hash_shingles(
     n_documents = len(offsets) - 1
     longest = np.max(np.diff(offsets)) if n_documents else 0
     # a character has at most 3/2 of its bytes in lower case; zeros behind, so that the last word ends, too
-    space = (longest + longest // 2 + 4 * _BLOCK) // 8
+    space = (longest + longest // 2 + 4 * 64) // 8
     words_of_8 = np.zeros(space, np.uint64)
     lower = words_of_8.view(np.uint8)
     words, runs = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
+    edges = np.empty(len(lower) + 2, np.int32)
     hashes = np.empty((offsets[-1] - offsets[0]) // 5 + 2, np.uint32)  # enough for most texts
     bounds, by_characters = np.zeros(n_documents + 1, np.int64), np.empty(n_documents, np.bool_)
     end = 0
@@ -97,7 +107,7 @@ def _hash_shingles(
             n_words = _hash_characters(lower, n_bytes, words)
         else:
             by_characters[i], k = False, k_words
-            n_words = _hash_words(words_of_8, lower, n_bytes, words)
+            n_words = _hash_words(words_of_8, n_bytes, edges, words)
         if end + n_words + 2 > len(hashes):
             more = np.empty(2 * len(hashes) + n_words, np.uint32)
             more[:end] = hashes[:end]
@@ -127,20 +137,22 @@ def _lower_words(
                 i = limit
         while i < limit:
             if data[i] < 0x80:
-                code, next_i = int(data[i]), i + 1
-            else:
-                code, next_i = _decode(data, i)
-            i = next_i
+                lower[n_bytes] = _ASCII[data[i]]
+                n_letters += lower[n_bytes] >= 0x61
+                n_bytes += 1
+                i += 1
+                continue
+            code, i = _decode(data, i)
             kind = kind_of(tables, code)
             n_letters += (kind & LETTER) != 0
             n_unspaced += (kind & UNSPACED) != 0
             follows = n_bytes > 0 and lower[n_bytes - 1] != 0
-            if (kind & (LETTER | DIGIT)) != 0 or code == 0x5F or (follows and (kind & MARK) != 0):
+            if (kind & (LETTER | DIGIT)) != 0 or (follows and (kind & MARK) != 0):
                 n_bytes = _encode(lower_of(tables, code), lower, n_bytes)
             else:
                 lower[n_bytes] = 0
                 n_bytes += 1
-    lower[n_bytes : n_bytes + 16] = 0
+    lower[n_bytes : n_bytes + 2 * 64] = 0
     return n_bytes, 2 * n_unspaced > n_letters
 
 
@@ -199,33 +211,49 @@ def _encode(code: int, out: NDArray[np.uint8], i: int) -> int:
 
 
 @compiled
+def _word_edges(words_of_8: NDArray[np.uint64], n_bytes: int, edges: NDArray[np.int32]) -> int:
+    """Write where each run of bytes that are not zero begins and ends; how many runs there are.
+
+    Of 64 bytes at once one bit each says whether they are zero; where it changes is an edge.
+    """
+    n_edges = 0
+    before = np.uint64(0)
+    for block in range(0, n_bytes // 8 + 1, 8):  # one more byte than there are: the last run ends there
+        bits = np.uint64(0)
+        for j in range(8):
+            eight = words_of_8[block + j]
+            filled = ((eight & _SEVENS) + _SEVENS | eight) & _HIGHS  # the upper bit of each byte that is not zero
+            bits |= ((filled >> np.uint64(7)) * _GATHER >> np.uint64(56)) << np.uint64(8 * j)
+        changes = bits ^ (bits << np.uint64(1) | before)
+        before = bits >> np.uint64(63)
+        while changes != 0:
+            lowest = changes & (~changes + np.uint64(1))
+            edges[n_edges] = block * 8 + _PLACES[lowest * _DE_BRUIJN >> np.uint64(58)]
+            n_edges += 1
+            changes ^= lowest
+    return n_edges // 2
+
+
+@compiled
 def _hash_words(
-    words_of_8: NDArray[np.uint64], lower: NDArray[np.uint8], n_bytes: int, hashes: NDArray[np.uint64]
+    words_of_8: NDArray[np.uint64], n_bytes: int, edges: NDArray[np.int32], hashes: NDArray[np.uint64]
 ) -> int:
     """Write the hash of each run of bytes that are not zero; how many there are.
 
-    words_of_8: the bytes of `lower`, eight at a time
+    words_of_8: the bytes, eight at a time
+    edges:      room for two numbers a word
     """
-    n_words = place = 0
-    while True:
-        while lower[place] == 0 and place < n_bytes:
-            place += 1
-        if place >= n_bytes:
-            return n_words
+    n_words = _word_edges(words_of_8, n_bytes, edges)
+    for word in range(n_words):
+        place, end = int(edges[2 * word]), int(edges[2 * word + 1])
         value = _WORD_SEED
-        while True:
-            eight = _eight_bytes(words_of_8, place)
-            zeros = (eight - _ONES) & ~eight & _HIGHS  # the lowest bit is in the first zero byte
-            if zeros == 0:
-                value = (value ^ eight) * _WORD_FACTOR
-                value ^= value >> np.uint64(32)
-                place += 8
-            else:
-                first = zeros & (~zeros + np.uint64(1))
-                hashes[n_words] = _mix((value ^ (eight & (first - np.uint64(1)))) * _WORD_FACTOR)
-                n_words += 1
-                place += int(((first >> np.uint64(7)) * _INDEX) >> np.uint64(56)) + 1
-                break
+        while end - place > 8:
+            value = (value ^ _eight_bytes(words_of_8, place)) * _WORD_FACTOR
+            value ^= value >> np.uint64(32)
+            place += 8
+        last = _eight_bytes(words_of_8, place) & (_ALL >> np.uint64(64 - 8 * (end - place)))
+        hashes[word] = _mix((value ^ last) * _WORD_FACTOR)
+    return n_words
 
 
 @compiled(inline="always")

@@ -24,13 +24,14 @@ SEED, FACTOR = 0xCBF29CE484222325, 0xD6E8FEB86659FD93
 
 
 def hash_word(word: str) -> int:
-    """Eight bytes at a time, the first the lowest; the last eight have zeros at the end, and are there in any case."""
+    """Eight bytes at a time, the first the lowest; the last one to eight have zeros at the end."""
     data = word.encode()
     value = SEED
-    for i in range(0, len(data) // 8 * 8, 8):
+    n_whole = (len(data) - 1) // 8 * 8
+    for i in range(0, n_whole, 8):
         value = (value ^ int.from_bytes(data[i : i + 8], "little")) * FACTOR & ALL_64
         value ^= value >> 32
-    return mix((value ^ int.from_bytes(data[len(data) // 8 * 8 :], "little")) * FACTOR & ALL_64)
+    return mix((value ^ int.from_bytes(data[n_whole:], "little")) * FACTOR & ALL_64)
 
 
 def hash_character(character: str) -> int:
