@@ -116,7 +116,9 @@ def is_by_characters(texts: Iterable[str]) -> NDArray[np.bool_]:
 def keys_of(texts: dict[str, str], settings: MinHash) -> list[dict[str, set[int]]]:
     """The band keys of each text, with the preset's seed and then with others."""
     array = pa.array(texts.values(), pa.large_string())
-    sets = shingles(array, words=settings.shingle_words, characters=settings.shingle_chars, unit=settings.shingle_unit)
+    sets = shingles(
+        array, words=settings.shingle_words, characters=settings.shingle_chars, by_characters=settings.by_characters
+    )
     multipliers = band_multipliers(settings.bands, settings.rows)
     found = []
     for seed in range(settings.seed, settings.seed + N_SEEDS):
