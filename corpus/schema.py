@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -39,3 +42,10 @@ RECORD = pa.schema(
 def document_id(file: str, offset: int) -> str:
     """Identifier of the document at `offset` (bytes or row) of the input `file` (name relative to its root)."""
     return xxhash.xxh3_128_hexdigest(f"{file}\0{offset}".encode())
+
+
+def document_ids(file: str, offsets: Iterable[int]) -> pa.Array:
+    """The identifiers of the documents at these offsets of one input file, as text."""
+    digests = [xxhash.xxh3_128_digest(f"{file}\0{offset}".encode()) for offset in offsets]
+    ends = np.arange(0, 32 * len(digests) + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(digests), pa.py_buffer(ends), pa.py_buffer(b"".join(digests).hex().encode()))

@@ -106,15 +106,16 @@ def hashed_texts(batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
     """TEXT of those documents of a batch that have any; first_row: of the batch, in its shard."""
     rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int32))
     has_text = pc.greater(pc.binary_length(batch["text"]), 0)
-    hashes = pa.array(text_hashes(batch["text"].filter(has_text)), pa.binary(16))
+    hashes = text_hashes(batch["text"].filter(has_text))
     return pa.record_batch([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT)
 
 
-def text_hashes(texts: pa.Array) -> list[bytes]:
+def text_hashes(texts: pa.Array) -> pa.Array:
     """XXH3-128 of the UTF-8 bytes of each text, 16 bytes, big-endian."""
     offsets, data = text_buffers(texts)
     text_bytes = data.data
-    return [xxhash.xxh3_128_digest(text_bytes[start:end]) for start, end in pairwise(offsets.tolist())]
+    digests = [xxhash.xxh3_128_digest(text_bytes[start:end]) for start, end in pairwise(offsets.tolist())]
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(digests), [None, pa.py_buffer(b"".join(digests))])
 
 
 def write_by_hash(file: ShuffleFile, hashed: pa.RecordBatch) -> None:

@@ -22,6 +22,7 @@ from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import splitmix64
 from datassay.corpus.shuffle import ShuffleFile, shuffle_file
 from datassay.corpus.store import Outputs
+from datassay.corpus.unicode import text_buffers
 from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
 from datassay.dedup.shingles import ShingleSets, shingles
 from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
@@ -37,6 +38,8 @@ BAND = pa.schema(
 )
 _KEY_SEED = 0x6461746173736179
 """Of the multipliers of band keys; never to be changed, keys are on disk."""
+_ID_CHARS = 32
+"""Of the ids of `corpus.schema`: hexadecimal digits."""
 ROUND_KEYS = 1 << 20
 """Band keys that wait in memory, 20 MB."""
 
@@ -137,9 +140,22 @@ def ranks(sets: ShingleSets, ids: pa.Array) -> NDArray[np.uint64]:
 
     So it does not depend on which of several copies of a text stands for them.
     """
-    of_ids = np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in ids.to_pylist()], np.uint64)
-    ordered: NDArray[np.uint64] = _sums(sets.offsets, sets.values) & ~np.uint64(0xFFFFFFFF) | of_ids >> np.uint64(32)
+    of_texts = _sums(sets.offsets, sets.values) & ~np.uint64(0xFFFFFFFF)
+    ordered: NDArray[np.uint64] = of_texts | id_ranks(ids)
     return ordered
+
+
+def id_ranks(ids: pa.Array) -> NDArray[np.uint64]:
+    """(documents,), 32 bits of each id: its first eight characters where it is one of ours, else a hash."""
+    offsets, data = text_buffers(ids)
+    is_ours = np.diff(offsets) == _ID_CHARS
+    found = np.zeros(len(ids), np.uint64)
+    first = data[offsets[:-1][is_ours][:, None] + np.arange(8)]  # (ours, 8), hexadecimal digits
+    digits = (first & 0xF) + np.where(first >= ord("a"), 9, 0)
+    found[is_ours] = (digits.astype(np.uint64) << np.arange(28, -4, -4, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    for i in np.flatnonzero(~is_ours).tolist():
+        found[i] = xxhash.xxh3_64_intdigest(ids[i].as_py().encode()) >> 32
+    return found & np.uint64(0xFFFFFFFF)
 
 
 @compiled

@@ -253,7 +253,7 @@ def _hash_words(
             place += 8
         last = _eight_bytes(words_of_8, place) & (_ALL >> np.uint64(64 - 8 * (end - place)))
         hashes[word] = _mix((value ^ last) * _WORD_FACTOR)
-    return n_words
+    return int(n_words)
 
 
 @compiled(inline="always")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, NonNegativeInt, field_serializer
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError
 from datassay.corpus.records import InputFile
-from datassay.corpus.schema import document_id
+from datassay.corpus.schema import document_ids
 from datassay.corpus.shuffle import ShuffleFile
 from datassay.corpus.store import read_batches
 
@@ -49,9 +49,9 @@ class FilePart(BaseModel, frozen=True, extra="forbid"):
         """By name and content, so that a task's key does not depend on where the file lies."""
         return {"name": file.name, "sha256": file.sha256}
 
-    def ids(self, rows: Iterable[int]) -> list[str]:
+    def ids(self, rows: Iterable[int]) -> pa.Array:
         """The identifiers of these rows of the file."""
-        return [document_id(self.file.name, row) for row in rows]
+        return document_ids(self.file.name, rows)
 
 
 def parquet_parts(file: InputFile, *, text: str = "text", max_bytes: int = PART_BYTES) -> list[FilePart]:
@@ -100,7 +100,7 @@ def read_texts(inputs: Inputs, part: FilePart | None, *, with_ids: bool = True) 
     row = part.first_row
     for batch in _part_batches(part, [part.text], BATCH_ROWS):
         texts = pc.fill_null(batch.column(0).cast(pa.large_string()), "")
-        columns = {"id": pa.array(part.ids(range(row, row + len(texts))), pa.string())} if with_ids else {}
+        columns = {"id": part.ids(range(row, row + len(texts)))} if with_ids else {}
         yield pa.RecordBatch.from_pydict({**columns, "text": texts})
         row += len(texts)
 

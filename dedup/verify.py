@@ -125,7 +125,7 @@ def _needed_sets(inputs: Inputs, settings: AttachSettings, rows: NDArray[np.int6
             if settings.part is None:
                 ids = chosen["id"]
             else:
-                ids = pa.array(settings.part.ids((here + settings.part.first_row).tolist()), pa.string())
+                ids = settings.part.ids((here + settings.part.first_row).tolist())
             yield StoredSets(here, ids, found.offsets, found.values)
         first_row += batch.num_rows
 

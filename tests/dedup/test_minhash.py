@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xxhash
 from datasketch import MinHash as SketchOfDatasketch
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from datassay.dedup.minhash import (
     SignSettings,
     band_keys,
     band_multipliers,
+    id_ranks,
     permutations,
     ranks,
     sign,
@@ -118,3 +120,12 @@ def test_copies_of_a_text_have_their_place_next_to_each_other() -> None:
     found = ranks(sets, pa.array(["a", "b", "c"]))
     assert found[0] >> np.uint64(32) == found[1] >> np.uint64(32) != found[2] >> np.uint64(32)
     assert found[0] != found[1]
+
+
+def test_ids_are_ordered_by_their_first_digits_or_by_a_hash() -> None:
+    ids = ["0123abcd" + "0" * 24, "short", "ffffffff" + "e" * 24, "short but longer than others, thirty"]
+    found = id_ranks(pa.array(ids)).tolist()
+    assert [found[0], found[2]] == [0x0123ABCD, 0xFFFFFFFF]
+    assert found[1] == xxhash.xxh3_64_intdigest(b"short") >> 32
+    assert id_ranks(pa.array(ids).slice(1, 2)).tolist() == found[1:3]
+    assert id_ranks(pa.array([], pa.string())).tolist() == []
