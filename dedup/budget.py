@@ -98,20 +98,18 @@ class CorpusSize:
 
     n_documents: int
     n_bytes_text: int
-    n_shards: int
 
 
 def corpus_size(paths: Iterable[Path], *, text: str = "text") -> CorpusSize:
     """How much there is in shards of documents, from the footers of their files alone; text: the column."""
-    n_documents = n_bytes = n_shards = 0
+    n_documents = n_bytes = 0
     for path in paths:
         metadata = pq.read_metadata(path)
         n_documents += metadata.num_rows
-        n_shards += 1
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             columns = map(group.column, range(group.num_columns))
             n_bytes += sum(column.total_uncompressed_size for column in columns if column.path_in_schema == text)
-    return CorpusSize(n_documents, n_bytes, n_shards)
+    return CorpusSize(n_documents, n_bytes)
 
 
 def estimate(size: CorpusSize, settings: DedupSettings, *, keeps_index: bool = False) -> Estimate:

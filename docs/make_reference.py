@@ -266,7 +266,7 @@ def sorted_commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 def parameter(p: Any) -> tuple[str, str, str]:
     """Name, default and meaning of an argument or option."""
     is_option = p.param_type_name == "option"
-    name = ", ".join(map(code, p.opts)) if is_option else code(p.metavar or p.name.upper())
+    name = ", ".join(map(code, (*p.opts, *p.secondary_opts))) if is_option else code(p.metavar or p.name.upper())
     is_empty = p.default is None or p.default is False or p.default in ([], (), "")
     default = "required" if p.required else "" if is_empty else code(p.default)
     return name, default, one_line(p.help)

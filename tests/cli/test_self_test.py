@@ -234,7 +234,9 @@ def test_a_run_is_tested_on_its_clean_documents_with_its_own_settings(finished: 
     run = open_run(finished)
     found = self_test_of_run(run)
     assert found.settings == MinHash.model_validate(run.manifest["recipe"]["dedup"]["minhash"])
-    (n_input,) = run.connect().execute("SELECT count(*) FROM documents WHERE source = 'input'").fetchone() or (0,)
+    (n_input,) = run.connect().execute(
+        "SELECT count(*) FROM documents WHERE source IN ('input', 'feed')"
+    ).fetchone() or (0,)
     assert found.n_documents == n_input
     assert found.exit_status == 0
     assert self_test_of_run(run, PRESETS["fineweb"]).settings == PRESETS["fineweb"]

@@ -30,47 +30,49 @@ from datassay.dedup.budget import (
 from datassay.dedup.settings import BAND_PARTITION_ROWS, PRESETS, DedupSettings, MinHash
 
 FOLDER = Path("runs/x")
-LARGE = CorpusSize(n_documents=10**9, n_bytes_text=2 * 10**12, n_shards=1000)
+LARGE = CorpusSize(n_documents=10**9, n_bytes_text=2 * 10**12)
 REFINEDWEB = DedupSettings(minhash=PRESETS["refinedweb"])
 PLENTY = 10**18
 
 
 def test_disk_is_in_proportion_to_documents_permutations_bands_and_text() -> None:
-    need = estimate(LARGE, REFINEDWEB)
+    need = estimate(LARGE, REFINEDWEB, keeps_index=True)
     assert need.signature_bytes == SIGNATURE_VALUE_BYTES * 9000 * 10**9
     assert need.band_key_bytes == BAND_KEY_BYTES * 450 * 10**9
     assert need.shingle_bytes == pytest.approx(SHINGLE_BYTES * 2 * 10**12 / TEXT_BYTES_PER_SHINGLE[False])
     assert need.text_hash_bytes == TEXT_HASH_BYTES * 10**9
     assert need.disk_bytes == sum((need.signature_bytes, need.band_key_bytes, need.shingle_bytes, need.text_hash_bytes))
+    without_index = estimate(LARGE, REFINEDWEB)
+    assert without_index.disk_bytes == need.band_key_bytes + need.text_hash_bytes
 
 
-def test_memory_is_bounded_by_a_partition_or_a_shard() -> None:
-    """A billion documents in many shards take what one partition of band keys takes; in one shard, all their keys."""
-    many = CorpusSize(LARGE.n_documents, LARGE.n_bytes_text, n_shards=100_000)
-    assert estimate(many, DedupSettings()).memory_bytes == PROCESS_BYTES + PAIRING_BYTES * BAND_PARTITION_ROWS
-    one = CorpusSize(LARGE.n_documents, LARGE.n_bytes_text, n_shards=1)
-    assert estimate(one, DedupSettings()).memory_bytes > 32 * 10**9 * 8  # a key has 8 bytes
+def test_memory_is_bounded_by_a_partition_however_many_documents() -> None:
+    small = CorpusSize(LARGE.n_documents // 1000, LARGE.n_bytes_text // 1000)
+    for size in (small, LARGE):
+        assert estimate(size, DedupSettings()).memory_bytes == PROCESS_BYTES + PAIRING_BYTES * BAND_PARTITION_ROWS
 
 
 def test_a_search_says_what_it_needs() -> None:
-    """44.4 TB; a shard has 4.5e8 keys of 40 bytes.
+    """4.5e11 keys of 20 bytes and 1e9 text hashes of 56.
 
     2e12 bytes at 1e-8 s, 3.03e11 shingles of 9000 values at 1e-10 s, 4.5e11 keys at 4e-7 s: 472,727 s.
     """
     assert estimate(LARGE, REFINEDWEB).summary == (
-        "about 44.4 TB of disk, 18.4 GB of memory in each process, 7,879 minutes of one core"
+        "about 9.06 TB of disk, 503 MB of memory in each process, 7,879 minutes of one core"
     )
 
 
 def test_what_is_not_searched_costs_nothing() -> None:
     need = estimate(LARGE, DedupSettings(minhash=None))
     assert need.disk_bytes == need.text_hash_bytes
-    assert estimate(CorpusSize(0, 0, 0), DedupSettings()).disk_bytes == 0
+    assert estimate(CorpusSize(0, 0), DedupSettings()).disk_bytes == 0
     assert estimate(LARGE, DedupSettings(exact=False)).text_hash_bytes == 0
 
 
 def test_shingles_of_characters_are_more() -> None:
-    words, characters = (estimate(LARGE, DedupSettings(minhash=MinHash(by_characters=by))) for by in (False, True))
+    words, characters = (
+        estimate(LARGE, DedupSettings(minhash=MinHash(by_characters=by)), keeps_index=True) for by in (False, True)
+    )
     assert characters.shingle_bytes > 4 * words.shingle_bytes
 
 
@@ -84,14 +86,14 @@ def test_all_that_is_needed_is_enough_and_a_byte_less_is_not() -> None:
 
 
 def test_refusal_says_what_is_needed_and_what_would_fit() -> None:
-    """36 TB of signatures and 7.2 TB of band keys; the default finds 1-(1-.8**8)**32 = 99.7 % of the pairs at .8."""
+    """36 TB of signatures and 9 TB of band keys; the default finds 1-(1-.8**8)**32 = 99.7 % of the pairs at .8."""
     with pytest.raises(StoreError) as error:
-        check_room(LARGE, REFINEDWEB, FOLDER, room=Room(4 * 10**12, PLENTY))
+        check_room(LARGE, REFINEDWEB, FOLDER, room=Room(4 * 10**12, PLENTY), keeps_index=True)
     message = str(error.value)
     assert error.value.exit_status == 6
     assert "runs/x: searching 1,000,000,000 documents for duplicates" in message
-    assert "(preset lee2022 or refinedweb, 450 bands of 20 rows) needs about 44.4 TB of disk" in message
-    assert "36 TB of signatures" in message and "7.2 TB of band keys" in message and "4 TB are free" in message
+    assert "(preset lee2022 or refinedweb, 450 bands of 20 rows) needs about 46.3 TB of disk" in message
+    assert "36 TB of signatures" in message and "9 TB of band keys" in message and "4 TB are free" in message
     assert 'minhash = "datassay" needs about' in message
     assert "finds 99.7% instead of 99.5% of the pairs of similarity 0.8" in message
 
@@ -116,10 +118,9 @@ def test_presets_of_other_shingles_are_not_proposed() -> None:
         check_room(LARGE, nemo, FOLDER, room=Room(estimate(LARGE, nemo).disk_bytes - 1, PLENTY))
 
 
-def test_too_little_memory_for_one_process_asks_for_smaller_shards() -> None:
-    one = CorpusSize(LARGE.n_documents, LARGE.n_bytes_text, n_shards=1)
-    with pytest.raises(StoreError, match="cut the largest files"):
-        check_room(one, DedupSettings(), FOLDER, room=Room(PLENTY, 10**9))
+def test_too_little_memory_for_one_process_asks_for_fewer_bands() -> None:
+    with pytest.raises(StoreError, match="take fewer bands or rows"):
+        check_room(LARGE, DedupSettings(), FOLDER, room=Room(PLENTY, 10**8))
 
 
 def test_size_of_a_corpus_is_read_from_footers(tmp_path: Path) -> None:
@@ -129,9 +130,9 @@ def test_size_of_a_corpus_is_read_from_footers(tmp_path: Path) -> None:
     pq.write_table(table, paths[0])
     pq.write_table(table.slice(0, 0), paths[1])
     size = corpus_size(paths)
-    assert (size.n_documents, size.n_shards) == (1000, 2)
+    assert size.n_documents == 1000
     assert size.n_bytes_text == pytest.approx(100_000, rel=0.1)  # and a length for each
-    assert corpus_size([]) == CorpusSize(0, 0, 0)
+    assert corpus_size([]) == CorpusSize(0, 0)
 
 
 def test_settings_are_called_by_a_preset_of_the_same_shingles_only() -> None:
