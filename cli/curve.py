@@ -45,7 +45,7 @@ def curves(names: Sequence[str], *, as_csv: bool = False) -> str:
         [
             "chance that two documents of this similarity are compared; those from min_jaccard on stay\n",
             _probabilities(chosen),
-            f"costs of {DOCUMENT_BYTES} bytes of text: on disk (signature and shingles in an index only), and CPU time\n",
+            f"costs of {DOCUMENT_BYTES} bytes of text: on disk (signature, shingles: in an index only), and CPU time\n",
             _costs(chosen),
             _drawing(chosen),
             *sources,
