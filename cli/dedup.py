@@ -85,7 +85,8 @@ def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSetti
     minhash = MinHash() if request.minhash is None else parse_minhash(request.minhash)
     changes: dict[str, Any] = {}
     if existing and request.minhash is None:
-        header = next(iter(existing.values())).header.model_dump()
+        first = next(iter(existing.values()))
+        header = {**first.header.model_dump(), "min_jaccard": first.min_jaccard}
         changes.update({name: header[name] for name in MinHash.model_fields if name in header})
     if request.min_jaccard is not None:
         changes["min_jaccard"] = request.min_jaccard
@@ -102,7 +103,7 @@ def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSetti
     except ValidationError as error:
         raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
     for path, index in existing.items():
-        indexes.check_header(path, index, minhash)
+        indexes.check_header(path, index, minhash, appends=path == request.append)
     return settings
 
 
@@ -303,7 +304,8 @@ def index_says(path: Path) -> str:
     for shard in index.shards:
         batches[shard.batch] = batches.get(shard.batch, 0) + shard.n_rows
     n_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    header = ", ".join(f"{name} {value}" for name, value in index.header.model_dump().items())
+    made = {**index.header.model_dump(), "min_jaccard": index.min_jaccard}
+    header = ", ".join(f"{name} {value}" for name, value in made.items())
     lines = [
         f"{path}: {index.n_documents:,} documents in {len(index.shards)} shards, {n_bytes / 1e6:,.1f} MB",
         f"made by datassay {index.datassay} with {header}",

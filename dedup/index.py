@@ -77,6 +77,8 @@ class Index(BaseModel, frozen=True, extra="forbid"):
 
     datassay: str
     header: IndexHeader
+    min_jaccard: float
+    """From which similarity on pairs are stored."""
     shards: tuple[IndexShard, ...] = ()
     edges: dict[str, str] = {}
     """Hash of the bytes of each file of pairs, by name below the index."""
@@ -124,14 +126,19 @@ def open_index(path: Path) -> Index:
     return index
 
 
-def check_header(path: Path, index: Index, settings: MinHash) -> None:
-    """Raise RecipeError if an index is made with other settings, naming what differs."""
+def check_header(path: Path, index: Index, settings: MinHash, *, appends: bool) -> None:
+    """Raise RecipeError if an index is made with other settings, naming what differs.
+
+    appends: whether documents will be added; then the limit of similarity has to be the same, too
+    """
     have, asked = index.header.model_dump(), IndexHeader.of(settings).model_dump()
+    if appends:
+        have["min_jaccard"], asked["min_jaccard"] = index.min_jaccard, settings.min_jaccard
     differ = [f"{name} {have[name]} (asked for: {asked[name]})" for name in have if have[name] != asked[name]]
     if differ:
         raise RecipeError(
-            f"{path}: documents cannot be compared, the index is made with {', '.join(differ)}; "
-            "leave those options out and the index decides, or build another index"
+            f"{path}: the index is made with {', '.join(differ)}; leave those options out and the index decides, or "
+            "build another"
         )
 
 
@@ -145,9 +152,9 @@ def append(
     """
     if (path / "index.json").exists():
         index = open_index(path)
-        check_header(path, index, settings)
+        check_header(path, index, settings, appends=True)
     else:
-        index = Index(datassay=version("datassay"), header=IndexHeader.of(settings))
+        index = Index(datassay=version("datassay"), header=IndexHeader.of(settings), min_jaccard=settings.min_jaccard)
     shards, edges = [], {}
     known = {shard.folder for shard in index.shards}
     for number, files in enumerate(sources):

@@ -64,7 +64,10 @@ def parquet_parts(file: InputFile, *, text: str = "text", max_bytes: int = PART_
     if text not in schema.names:
         raise InputError(f"{file.url}: no column {text!r}, only {', '.join(schema.names)}; name it with --text")
     kind = schema.field(text).type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+    of_values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not any(
+        is_text(of_values) for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    ):
         raise InputError(f"{file.url}: column {text!r} holds {kind}, not text; name another with --text")
     parts: list[FilePart] = []
     first_group = first_row = n_rows = n_bytes = 0

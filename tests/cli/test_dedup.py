@@ -258,6 +258,9 @@ def test_an_index_decides_what_it_is_made_with(batches: Path) -> None:
     assert found["duplicates"]
     with pytest.raises(RecipeError, match=r"made with bands 14 \(asked for: 32\); leave those options out"):
         run(batches / "1.parquet", output=batches / "new", against=[index], minhash="datassay")
+    with pytest.raises(RecipeError, match=r"min_jaccard 0.75 \(asked for: 0.9\)"):
+        run(batches / "1.parquet", output=batches / "new", append=index, min_jaccard=0.9)
+    assert run(batches / "1.parquet", output=batches / "new", against=[index], min_jaccard=0.9)["kept"]
     text = (index / "index.json").read_text()
     (index / "index.json").write_text(text.replace('"shingling": ', '"shingling": 9'))
     with pytest.raises(RecipeError, match="shingling 9"):
@@ -297,6 +300,16 @@ def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> No
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=2)
     with pytest.raises(InputError, match=r"a.parquet: row 0 and after: .*UTF8 sequence at string index 2"):
         run(tmp_path / "a.parquet", output=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
+def test_texts_of_any_type_of_string(tmp_path: Path, kind: pa.DataType) -> None:
+    pq.write_table(
+        pa.table({"text": pa.array(["same words", "others", "same words"]).cast(kind)}), tmp_path / "a.parquet"
+    )
+    assert len(run(tmp_path / "a.parquet", output=tmp_path / "run")["duplicates"]) == 1
 
 
 def test_a_missing_text_is_an_empty_one(tmp_path: Path) -> None:
