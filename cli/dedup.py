@@ -60,7 +60,11 @@ class Request:
 
 def dedup_files(request: Request) -> tuple[int, str]:
     """Find the copies in some files. Returns the exit status, and what to print."""
-    old = {path: indexes.open_index(path) for path in request.against}
+    old = {
+        path: indexes.open_index(path)
+        for path in request.against
+        if path != request.append or (path / "index.json").exists()  # the first batch makes it
+    }
     settings = _settings(request, old)
     with locked(request.output), stopped_by_signals(), Progress() as progress:
         try:
@@ -77,7 +81,7 @@ def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSetti
         raise RecipeError("--no-exact and --no-near leave nothing to look for")
     if (old or request.append) and not (request.near and request.exact):
         raise RecipeError("an index holds exact and near duplicates: leave --no-exact and --no-near out")
-    if not request.among_new and not old:
+    if not request.among_new and not request.against:
         raise RecipeError("--no-self compares with an index alone: name one with --against")
     existing = dict(old)
     if request.append is not None and (request.append / "index.json").exists():
@@ -127,7 +131,7 @@ class _Run:
         request = self._request
         remove_leftovers(request.output)
         files = _input_files(request)
-        _check_names(files, self._old)
+        _check_names(files, self._old, request.append)
         self._manifest = {
             "datassay": version("datassay"),
             "recipe": {"dedup": self._settings.model_dump(mode="json")},
@@ -237,18 +241,29 @@ def _input_files(request: Request) -> list[InputFile]:
     return files
 
 
-def _check_names(files: Iterable[InputFile], old: Mapping[Path, indexes.Index]) -> None:
-    """Raise RecipeError for a file that an index has under the same name: their documents would share ids."""
-    for path, index in old.items():
+def _check_names(files: Iterable[InputFile], old: Mapping[Path, indexes.Index], append: Path | None) -> None:
+    """Raise RecipeError for a file that an index has under the same name: their documents would share ids.
+
+    A file that is only appended may be there already, if it is the same: then nothing is added.
+    """
+    known = {path: index.sources for path, index in old.items()}
+    if append is not None and append not in old and (append / "index.json").exists():
+        sources = indexes.open_index(append).sources
+        known[append] = {name: content for name, content in sources.items() if (name, content) not in _named(files)}
+    for path, sources in known.items():
         for file in files:
-            if file.name in index.sources:
-                same = index.sources[file.name] == file.sha256
+            if file.name in sources:
+                is_same = sources[file.name] == file.sha256
                 raise RecipeError(
                     f"{file.url}: the index {path} has "
-                    + ("this file already" if same else f"another file of the name {file.name!r}")
+                    + ("this file already" if is_same else f"another file of the name {file.name!r}")
                     + "; "
-                    + ("leave it out" if same else "tell batches apart with --batch NAME")
+                    + ("leave it out" if is_same else "tell batches apart with --batch NAME")
                 )
+
+
+def _named(files: Iterable[InputFile]) -> set[tuple[str, str]]:
+    return {(file.name, file.sha256) for file in files}
 
 
 def _is_parquet(file: InputFile) -> bool:

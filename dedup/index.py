@@ -164,6 +164,8 @@ def append(
         folder = f"shards/{settings_key(sorted(contents.items()))}-{number:05d}"
         if folder in known:
             continue
+        if again := sorted(files.keys() & index.sources.keys()):
+            raise RecipeError(f"{path}: has {again[0]} already; leave it out")
         for name, file in paths.items():
             _copy(file, path / folder / file_name(name))
         n_rows = sum(len(part) for part in read_batches([paths["documents"]], columns=["id"]))

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,26 @@ def test_another_batch_may_have_files_of_the_same_name(tmp_path: Path) -> None:
         run(path, output=tmp_path / "again", batch="monday", against=[index])
 
 
+def test_a_file_that_is_appended_without_being_compared_has_a_name_of_its_own(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    path = write(tmp_path / "data.parquet", {"a": "one two"}, score=[1.0])
+    for _ in range(2):  # the first batch makes the index
+        run(path, output=tmp_path / "run", append=index)
+    with pytest.raises(RecipeError, match=r"has data\.parquet already; leave it out"):
+        run(path, output=tmp_path / "scored", append=index, fields={"quality": "score"})
+    write(path, {"a": "something else"})
+    with pytest.raises(RecipeError, match=r"another file of the name .data\.parquet."):
+        run(path, output=tmp_path / "run", append=index)
+    assert open_index(index).n_documents == 1
+
+
+def test_the_same_command_makes_an_index_and_adds_to_it(batches: Path) -> None:
+    index = batches / "index"
+    for i in range(2):
+        run(batches / f"{i}.parquet", output=batches / f"run{i}", against=[index], append=index)
+    assert len(open_index(index).shards) == 2
+
+
 def test_an_index_decides_what_it_is_made_with(batches: Path) -> None:
     index = in_batches(batches, [0], "index", minhash="fineweb")
     found = run(batches / "1.parquet", output=batches / "new", against=[index])
@@ -371,6 +392,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+def a_worker_of(process: subprocess.Popen[str]) -> int:
+    """The process that it started last, as soon as it has started two: one only keeps its books."""
+    while process.poll() is None:
+        threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = [int(pid) for path in threads for pid in path.read_text().split()]
+        if len(children) > 1:
+            return max(children)
+        time.sleep(0.01)
+    raise AssertionError("it ended before it had a worker")
+
+
 def test_a_run_killed_after_every_stage_ends_as_one_that_was_not(batches: Path) -> None:
     """The process is killed when a stage is done and the next is under way, then started again, and so on to the end;
     in between a worker is killed, too."""
@@ -384,17 +416,14 @@ def test_a_run_killed_after_every_stage_ends_as_one_that_was_not(batches: Path) 
     assert calm.communicate(timeout=600) is not None
     assert calm.returncode == 0
     for stage in STAGES:
-        process = start(batches / "killed", batches / "killed.index")
-        assert process.stderr is not None
-        for line in process.stderr:
-            if stage == "attach" and line.startswith("exact "):
-                threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-                workers = [int(pid) for children in threads for pid in children.read_text().split()]
-                os.kill(max(workers), signal.SIGKILL)
-            if line.startswith(f"{stage} "):
-                process.kill()
-                break
-        process.wait()
+        with start(batches / "killed", batches / "killed.index") as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if stage == "attach" and line.startswith("candidates "):
+                    os.kill(a_worker_of(process), signal.SIGKILL)
+                if line.startswith(f"{stage} "):
+                    process.kill()
+                    break
         assert process.returncode == -signal.SIGKILL, stage
     last = start(batches / "killed", batches / "killed.index")
     last.communicate(timeout=600)
