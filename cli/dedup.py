@@ -305,6 +305,10 @@ def _summary(finished: Mapping[str, StageOutput], folder: Path) -> str:
         f"{counts['documents']:,} documents: {counts['kept']:,} stay, {counts['duplicates']:,} are copies "
         f"(clusters {counts['clusters']:,}; verified pairs: {', '.join(kinds)})"
     ]
+    read = finished["extract"].counts if "extract" in finished else {}
+    if n_lost := read.get("quarantine", 0) + read.get("skipped", 0):
+        where = "SELECT * FROM records WHERE outcome <> 'page'"
+        lines.append(f'{n_lost:,} records have no text or are damaged: datassay query {folder} "{where}"')
     if counts["duplicates_of_index"]:
         lines.append(f"{counts['duplicates_of_index']:,} of them copy a document of an index")
     if not counts["duplicates"]:

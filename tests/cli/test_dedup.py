@@ -108,6 +108,8 @@ def test_other_formats_are_read_as_a_run_reads_them(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress((lines + "{broken\n").encode()))
     parquet = run(write(tmp_path / "a.parquet", texts), output=tmp_path / "one")
     found = run(tmp_path / "a.jsonl.gz", output=tmp_path / "two")
+    _, said = dedup_files(Request([str(tmp_path / "a.jsonl.gz")], tmp_path / "two", workers=0))
+    assert "\n1 records have no text or are damaged: datassay query " in said
     assert sorted(ids(found["kept"]) + ids(found["duplicates"])) == sorted(texts)
     assert len(found["kept"]) == len(parquet["kept"])
     assert [row["row"] for row in found["kept"]] == [list(texts).index(row["source_id"]) for row in found["kept"]]
