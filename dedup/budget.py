@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from datassay.corpus.errors import StoreError
 from datassay.dedup.minhash import ROUND_KEYS
 from datassay.dedup.settings import BAND_PARTITION_ROWS, PRESETS, DedupSettings, MinHash, s_curve
+from datassay.dedup.texts import BATCH_ROWS
 
 TEXT_HASH_BYTES = 56
 """On disk, for each document: its text's hash, its id and row."""
@@ -36,8 +37,6 @@ PAIRING_BYTES = 90
 """Memory for each band key of a partition while its documents are paired."""
 SIGNING_BYTES = 60
 """Memory for each band key that waits to be written."""
-BATCH_DOCUMENTS = 1024
-"""Documents that are signed at once."""
 
 SECONDS_PER_BYTE = 1e-8
 """On one core of a server of 2023, as the two below: reading text and hashing its shingles."""
@@ -124,7 +123,7 @@ def estimate(size: CorpusSize, settings: DedupSettings, *, keeps_index: bool = F
     n_shingles = size.n_bytes_text / TEXT_BYTES_PER_SHINGLE[minhash.by_characters]
     n_permutations = minhash.bands * minhash.rows
     n_keys = n_documents * minhash.bands
-    batch_bytes = min(n_documents, BATCH_DOCUMENTS) * 4 * n_permutations
+    batch_bytes = min(n_documents, BATCH_ROWS) * 4 * n_permutations
     signing = SIGNING_BYTES * min(n_keys, ROUND_KEYS) + batch_bytes
     pairing = PAIRING_BYTES * min(n_keys, BAND_PARTITION_ROWS)
     return Estimate(

@@ -105,9 +105,8 @@ def hash_texts(inputs: Inputs, settings: HashTextsSettings, out: Outputs) -> Non
 def hashed_texts(batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
     """TEXT of those documents of a batch that have any; first_row: of the batch, in its shard."""
     rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int32))
-    has_text = pc.greater(pc.binary_length(batch["text"]), 0)
-    hashes = text_hashes(batch["text"].filter(has_text))
-    return pa.record_batch([hashes, batch["id"].filter(has_text), rows.filter(has_text)], schema=TEXT)
+    hashed = pa.record_batch([text_hashes(batch["text"]), batch["id"].cast(pa.string()), rows], schema=TEXT)
+    return hashed.filter(pc.greater(pc.binary_length(batch["text"]), 0))
 
 
 def text_hashes(texts: pa.Array) -> pa.Array:

@@ -23,7 +23,7 @@ from datassay.corpus.store import read_batches
 
 PART_BYTES = 64 << 20
 """Stored bytes of the row groups of a part."""
-BATCH_ROWS = 1024
+BATCH_ROWS = 2048
 _COLUMN_ROWS = 16_384
 
 
@@ -94,14 +94,15 @@ def read_texts(inputs: Inputs, part: FilePart | None, *, with_ids: bool = True) 
     """Batches of `id` (string) and `text` (large string, no nulls) of a shard, at most BATCH_ROWS rows each.
 
     part:     what the shard is; without one, dataset `clean` is read
-    with_ids: False leaves them out, where they are computed and few are needed
+    with_ids: False, for a second reading: leaves them out, where they are computed and few are needed, and takes the
+              bytes for UTF-8 without looking
     Raises InputError where the file cannot be read or holds bytes that are no UTF-8.
     """
     if part is None:
         yield from read_batches(inputs.all("clean"), columns=["id", "text"], n_rows=BATCH_ROWS)
         return
     row = part.first_row
-    for batch in _part_batches(part, [part.text], BATCH_ROWS):
+    for batch in _part_batches(part, [part.text], BATCH_ROWS, validates=with_ids):
         texts = pc.fill_null(batch.column(0).cast(pa.large_string()), "")
         columns = {"id": part.ids(range(row, row + len(texts)))} if with_ids else {}
         yield pa.RecordBatch.from_pydict({**columns, "text": texts})
@@ -116,13 +117,16 @@ def read_columns(inputs: Inputs, part: FilePart | None, columns: Sequence[str]) 
         yield from _part_batches(part, columns, _COLUMN_ROWS)
 
 
-def _part_batches(part: FilePart, columns: Sequence[str], n_rows: int) -> Iterator[pa.RecordBatch]:
+def _part_batches(
+    part: FilePart, columns: Sequence[str], n_rows: int, *, validates: bool = True
+) -> Iterator[pa.RecordBatch]:
     row = part.first_row
     try:
         with pq.ParquetFile(part.file.url) as file:
             groups = list(range(part.first_group, part.last_group))
             for batch in file.iter_batches(n_rows, row_groups=groups, columns=list(columns), use_threads=False):
-                batch.validate(full=True)  # strings that are no UTF-8
+                if validates:
+                    batch.validate(full=True)  # strings that are no UTF-8
                 yield batch
                 row += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
