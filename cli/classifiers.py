@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from datassay.cli.query import table
+from datassay.cli.recipe import settings_mistakes
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs
@@ -62,8 +63,7 @@ def checked_settings(**values: Any) -> QualitySettings:
     try:
         return QualitySettings.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise RecipeError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        raise RecipeError(settings_mistakes(error)) from error
 
 
 def card_path(model: Path) -> Path:

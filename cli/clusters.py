@@ -21,7 +21,6 @@ from datassay.corpus.errors import InputError, RecipeError
 from datassay.dedup.exact import PAIR
 from datassay.dedup.reasons import deciding_criteria, in_words, reasons
 from datassay.dedup.settings import MinHash
-from datassay.dedup.shingles import shingle_sets
 
 if TYPE_CHECKING:
     import duckdb
@@ -323,13 +322,7 @@ def read_texts(connection: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dic
 
 def similarities(text: str, others: Sequence[str], settings: MinHash) -> list[float]:
     """Jaccard similarity of a text's shingle set with those of others; of texts without words, 1 if they are equal."""
-    texts = pa.array([text, *others], pa.large_string())
-    sets = shingle_sets(
-        texts,
-        words=settings.shingle_words,
-        characters=settings.shingle_chars,
-        by_characters=settings.by_characters,
-    )
+    sets = settings.shingle_sets(pa.array([text, *others], pa.large_string()))
     first, *rest = (sets.values[low:high] for low, high in zip(sets.offsets, sets.offsets[1:], strict=False))
     n_common = [len(np.intersect1d(first, other, assume_unique=True)) for other in rest]
     n_all = [len(first) + len(other) - n for other, n in zip(rest, n_common, strict=True)]

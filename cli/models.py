@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from datassay.cli.progress import Progress
 from datassay.cli.query import table
+from datassay.cli.recipe import settings_mistakes
 from datassay.cli.run_folder import RunFolder
 from datassay.corpus.errors import InputError, MissingExtraError, RecipeError
 from datassay.corpus.inputs import find_inputs
@@ -45,9 +46,7 @@ def train_model(run: RunFolder, output: Path, settings: Mapping[str, Any]) -> Pa
     try:
         train_settings = TrainSettings(**{"n_tokens": stream.n_tokens, **chosen})
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(["train", *map(str, problem["loc"])])
-        raise RecipeError(f"{where}: {problem['msg'].removeprefix('Value error, ')}") from error
+        raise RecipeError(settings_mistakes(error, "train")) from error
     meta = {
         "settings": train_settings.model_dump(mode="json"),
         "tokens": [path.parent.parent.name for path in run.files("tokens", "tokens")][:1],

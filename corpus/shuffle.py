@@ -75,6 +75,15 @@ def n_partitions_of(path: Path) -> int:
         return int(pa.ipc.open_file(source).schema.metadata[_PARTITIONS])
 
 
+def partition_of(keys: NDArray[np.uint64], n_partitions: int) -> NDArray[np.int64]:
+    """The partition of each key, (rows,): its upper bits.
+
+    n_partitions: a power of two
+    """
+    n_bits = n_partitions.bit_length() - 1
+    return (keys >> np.uint64(64 - n_bits)).astype(np.int64) if n_bits else np.zeros(len(keys), np.int64)
+
+
 def covering_partitions(path: Path, partition: int, n_partitions: int) -> range:
     """The partitions of a file that hold what is in one of `n_partitions`, where rows lie by the upper bits of a hash.
 

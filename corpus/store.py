@@ -253,21 +253,31 @@ def read_done(path: Path) -> Done | None:
 
 
 def adopt(done: Done, old_folder: Path, folder: Path, index: int) -> Done:
-    """Make a task's output in `old_folder` that of task `index` in `folder`, by hard links where the disk has them."""
+    """Make a task's output in `old_folder` that of task `index` in `folder`."""
     files = []
     for file in done.files:
         name = file.name.replace(f"part-{done.index:05d}", f"part-{index:05d}")
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        try:
-            os.link(old_folder / file.name, target)
-        except OSError:
-            shutil.copyfile(old_folder / file.name, target)
+        link_or_copy(old_folder / file.name, folder / name)
         files.append(FileRecord(name, file.n_bytes, file.content))
     adopted = Done(done.key, index, tuple(files), done.counts, done.is_partial)
     write_json(done_path(folder, index), adopted)
     return adopted
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file that never changes a second name, by a hard link where the disk has them.
+
+    What had that name before is replaced as a whole.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(file, part)
+    except OSError:
+        shutil.copyfile(file, part)
+    part.replace(target)
+    part.unlink(missing_ok=True)  # two names of one file stay two when one becomes the other
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from datassay.corpus.hashing import file_hash, settings_key
-from datassay.corpus.shuffle import ShuffleFile, shuffle_file
+from datassay.corpus.shuffle import ShuffleFile, partition_of, shuffle_file
 from datassay.corpus.store import Outputs, read_batches, write_json
 from datassay.dedup.index import FILES, Index, IndexHeader, IndexShard, file_name, open_index
-from datassay.dedup.keep import (
-    MEMBER,
-    read_edges,
-)
+from datassay.dedup.keep import MEMBER, read_edges
 from datassay.dedup.settings import n_band_partitions
 
 
@@ -82,10 +80,14 @@ def _copy_rounds(source: Path, file: ShuffleFile, first: int) -> None:
             batch = reader.get_batch(number)
             columns = list(batch.columns)
             columns[place] = pa.array(np.asarray(columns[place]) + np.int32(first))
-            partitions = np.zeros(len(batch), np.uint64)
-            if file.n_partitions > 1:
-                partitions = np.asarray(batch["key"]) >> np.uint64(64 - (file.n_partitions - 1).bit_length())
-            file.write_round(columns, partitions)
+            file.write_round(columns, _partitions(batch, file.n_partitions))
+
+
+def _partitions(batch: pa.RecordBatch, n_partitions: int) -> NDArray[np.int64]:
+    """Of each row; only band keys have more than one."""
+    if n_partitions == 1:
+        return np.zeros(len(batch), np.int64)
+    return partition_of(np.asarray(batch["key"]), n_partitions)
 
 
 def _joined_edges(path: Path, index: Index) -> dict[str, str]:

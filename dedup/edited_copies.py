@@ -201,20 +201,10 @@ def edited_copies(
 
 def can_be_copied(texts: pa.Array, settings: MinHash) -> NDArray[np.bool_]:
     """Whether a text is long enough for copies of many similarities, and not too long."""
-    n_shingles = sets_of(texts, settings).sizes
+    n_shingles = settings.shingle_sets(texts).sizes
     n_chars = np.array([len(text) for text in texts.to_pylist()], np.int64)
     enough: NDArray[np.bool_] = (n_shingles >= MIN_SHINGLES) & (n_chars <= MAX_CHARS)
     return enough
-
-
-def sets_of(texts: pa.Array | Sequence[str], settings: MinHash) -> ShingleSets:
-    """The shingle sets that the search compares."""
-    return shingle_sets(
-        pa.array(texts, pa.large_string()),
-        words=settings.shingle_words,
-        characters=settings.shingle_chars,
-        by_characters=settings.by_characters,
-    )
 
 
 def taken_apart(ids: Sequence[str], texts: Sequence[str]) -> list[Original]:
@@ -286,7 +276,7 @@ def _copies(
     n_steps: int,
 ) -> Iterator[Copy]:
     """wanted: (originals,), 0 for the lowest similarity that the kind can reach, 1 for the same words."""
-    sets = sets_of([original.text for original in originals], settings)
+    sets = settings.shingle_sets(pa.array([original.text for original in originals], pa.large_string()))
     chances = [
         _chances(seed_of(f"self-test {kind} {original.id}", seed), max(len(original.units), len(original.pieces)))
         for original, kind in zip(originals, kinds, strict=True)
@@ -303,7 +293,7 @@ def _copies(
                 zip(originals, kinds, donors, rates, chances, strict=True)
             )
         ]
-        return texts, _similarities(sets, sets_of(texts, settings))
+        return texts, _similarities(sets, settings.shingle_sets(pa.array(texts, pa.large_string())))
 
     best, similarity = edited(np.ones(len(originals)))
     lowest = np.maximum(similarity, MIN_SIMILARITY)

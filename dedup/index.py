@@ -3,7 +3,8 @@
     INDEX/index.json                 what the index is made with, its shards and edges; written last
     INDEX/shards/KEY-00000/          of one shard: documents.parquet, texts.arrow, repeats.arrow, bands.arrow,
                                      sets.arrow, signatures.arrow
-    INDEX/edges/KEY-00000.parquet    verified pairs that were found when a batch came
+    INDEX/edges/                     verified pairs that were found when a batch came: STAGE-CONTENT.parquet, or
+                                     joined-CONTENT.parquet once they were put together
 
 Signatures are those of datasketch 2, scheme `affine32`, over 32-bit hashes of shingles: `datasketch.MinHash(
 num_perm=…, seed=…, hashvalues=signature, scheme="affine32")` is one of them.
@@ -11,25 +12,19 @@ num_perm=…, seed=…, hashvalues=signature, scheme="affine32")` is one of them
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.errors import RecipeError, StoreError
 from datassay.corpus.hashing import file_hash, settings_key
 from datassay.corpus.stage import StageOutput
-from datassay.corpus.store import read_batches, read_json, write_json
+from datassay.corpus.store import link_or_copy, read_json, write_json
 from datassay.corpus.unicode import VERSION as UNICODE
-from datassay.dedup.keep import (
-    read_edges,
-)
 from datassay.dedup.settings import MinHash
 from datassay.dedup.shingles import SHINGLING
 from datassay.dedup.stored import StoredFile, StoredShard
@@ -167,32 +162,16 @@ def append(
         if again := sorted(files.keys() & index.sources.keys()):
             raise RecipeError(f"{path}: has {again[0]} already; leave it out")
         for name, file in paths.items():
-            _copy(file, path / folder / file_name(name))
-        n_rows = sum(len(part) for part in read_batches([paths["documents"]], columns=["id"]))
+            link_or_copy(file, path / folder / file_name(name))
+        n_rows = pq.read_metadata(paths["documents"]).num_rows
         shards.append(IndexShard(folder=folder, batch=batch, n_rows=n_rows, sources=dict(files), contents=contents))
     for stage in ("exact", "verify"):
         for file in finished[stage].paths("pairs"):
             content = file_hash(file)
             name = f"edges/{stage}-{content}.parquet"
-            if name not in index.edges and pc.count(_ids(file)).as_py():
-                _copy(file, path / name)
+            if name not in index.edges and pq.read_metadata(file).num_rows:
+                link_or_copy(file, path / name)
                 edges[name] = content
     grown = index.model_copy(update={"shards": (*index.shards, *shards), "edges": {**index.edges, **edges}})
     write_json(path / "index.json", grown.model_dump(mode="json"))
     return grown
-
-
-def _ids(pairs: Path) -> pa.ChunkedArray:
-    return read_edges([pairs])["a"]
-
-
-def _copy(file: Path, target: Path) -> None:
-    """Put a run's file, which never changes, into the index: by a link where the disk has them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(file, part)
-    except OSError:
-        shutil.copyfile(file, part)
-    part.replace(target)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, PositiveInt
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
 from datassay.corpus.hashing import splitmix64
-from datassay.corpus.shuffle import ShuffleFile, shuffle_file
+from datassay.corpus.shuffle import ShuffleFile, partition_of, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import text_buffers
 from datassay.dedup.exact import TEXT, hashed_texts, write_by_hash
@@ -113,7 +113,6 @@ class _Waiting:
     def __init__(self, file: ShuffleFile, n_bands: int) -> None:
         self._file = file
         self._n_bands = n_bands
-        self._shift = np.uint64(64 - (file.n_partitions - 1).bit_length())
         self._parts: list[tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int32]]] = []
         self._n_keys = 0
 
@@ -129,9 +128,8 @@ class _Waiting:
             return
         keys, ranks, rows = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         flat = keys.ravel()
-        partitions = flat >> self._shift if self._file.n_partitions > 1 else np.zeros(len(flat), np.uint64)
         columns = (flat, np.repeat(ranks, self._n_bands), np.repeat(rows, self._n_bands))
-        self._file.write_round([pa.array(column) for column in columns], partitions)
+        self._file.write_round([pa.array(column) for column in columns], partition_of(flat, self._file.n_partitions))
         self._parts, self._n_keys = [], 0
 
 

@@ -15,15 +15,10 @@ from datassay.corpus.shuffle import read_partition, shuffle_file
 from datassay.corpus.stage import All, Each, Link, StageOutput, StagePlan
 from datassay.corpus.store import Outputs
 from datassay.dedup.exact import REPEAT
-from datassay.dedup.keep import (
-    MEMBER,
-    Column,
-    members_of,
-)
+from datassay.dedup.keep import MEMBER, Column, members_of
 from datassay.dedup.minhash import permutations, sign_sets
 from datassay.dedup.plan import Search
 from datassay.dedup.settings import DedupSettings, MinHash
-from datassay.dedup.shingles import shingle_sets
 from datassay.dedup.texts import FilePart, read_texts
 from datassay.dedup.verify import SET
 
@@ -82,12 +77,7 @@ def remember(inputs: Inputs, settings: RememberSettings, out: Outputs) -> None:
         shuffle_file(out, "signatures", signature_schema(len(parameters[0])), 1) as signatures,
     ):
         for batch in read_texts(inputs, settings.part):
-            found = shingle_sets(
-                batch["text"],
-                words=chosen.shingle_words,
-                characters=chosen.shingle_chars,
-                by_characters=chosen.by_characters,
-            )
+            found = chosen.shingle_sets(batch["text"])
             rows = np.arange(first_row, first_row + batch.num_rows)
             stays = (found.sizes > 0) & ~np.isin(rows, repeats)
             where, mask = pa.array(rows[stays].astype(np.int32)), pa.array(stays)

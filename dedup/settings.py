@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from datassay.dedup.bloom import Bloom
+from datassay.dedup.shingles import ShingleSets, shingle_sets
 from datassay.dedup.url_keys import UrlKeys
 
 KeepCriterion = Literal["quality", "length", "date", "source"]
@@ -31,6 +33,12 @@ class MinHash(BaseModel, frozen=True, extra="forbid"):
     """Shingles of characters in all documents, as NeMo Curator has them."""
     seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of the permutations."""
+
+    def shingle_sets(self, texts: pa.Array) -> ShingleSets:
+        """The sets by which texts are compared."""
+        return shingle_sets(
+            texts, words=self.shingle_words, characters=self.shingle_chars, by_characters=self.by_characters
+        )
 
 
 class DedupSettings(BaseModel, frozen=True, extra="forbid"):

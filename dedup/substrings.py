@@ -31,12 +31,12 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
-from datassay.corpus.shuffle import shuffle_file
+from datassay.corpus.shuffle import partition_of, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.corpus.unicode import SPACE, TABLES, Tables, decode, lower_of, text_buffers
 from datassay.corpus.words import WORD, mix, read_token
 from datassay.dedup.repeats import repeated, shuffled_rows
-from datassay.dedup.units import SUBSTRING, UNIT, Units, numbered_texts, partition_of, rounds
+from datassay.dedup.units import SUBSTRING, UNIT, Units, numbered_texts, rounds
 
 ANCHORS_VERSION = 1
 SHARED_VERSION = 1

@@ -26,7 +26,7 @@ from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.compiled import compiled
 from datassay.corpus.engine import Inputs
-from datassay.corpus.shuffle import shuffle_file
+from datassay.corpus.shuffle import partition_of, shuffle_file
 from datassay.corpus.store import Outputs, read_batches
 from datassay.corpus.unicode import (
     DIGIT,
@@ -128,15 +128,6 @@ def rounds(found: Iterable[Columns]) -> Iterator[Columns]:
 
 def _joined(parts: list[Columns]) -> Columns:
     return type(parts[0])(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def partition_of(keys: NDArray[np.uint64], n_partitions: int) -> NDArray[np.int64]:
-    """Of each key: its upper bits.
-
-    n_partitions: a power of two
-    """
-    n_bits = n_partitions.bit_length() - 1
-    return (keys >> np.uint64(64 - n_bits)).astype(np.int64) if n_bits else np.zeros(len(keys), np.int64)
 
 
 def numbered_texts(inputs: Inputs) -> Iterator[tuple[int, pa.Array]]:
