@@ -6,8 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from datassay.cli.nearest import nearest
 from datassay.cli.query import table
+from datassay.cli.recipe import settings_mistakes
 from datassay.corpus.errors import RecipeError
 from datassay.dedup.budget import LOW_SIMILARITY, CorpusSize, estimate
 from datassay.dedup.settings import (
@@ -33,6 +36,16 @@ def parse_minhash(name: str) -> MinHash:
         return named_minhash(name)
     except ValueError as error:
         raise RecipeError(f"{error}{nearest(name, list(PRESETS))}") from error
+
+
+def with_limit(minhash: MinHash, min_jaccard: float | None) -> MinHash:
+    """The same settings with another limit of similarity; None: as they are. Raises RecipeError if it is none."""
+    if min_jaccard is None:
+        return minhash
+    try:
+        return MinHash.model_validate({**minhash.model_dump(), "min_jaccard": min_jaccard})
+    except ValidationError as error:
+        raise RecipeError(settings_mistakes(error)) from error
 
 
 def curves(names: Sequence[str], *, as_csv: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from datassay.cli.curve import parse_minhash
+from datassay.cli.curve import parse_minhash, with_limit
 from datassay.cli.progress import Progress
+from datassay.cli.recipe import settings_mistakes
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.corpus.engine import Engine
@@ -20,7 +22,7 @@ from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
-from datassay.corpus.store import Outputs, remove_leftovers
+from datassay.corpus.store import Outputs, link_or_copy, remove_leftovers
 from datassay.dedup import index as indexes
 from datassay.dedup import keep
 from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
@@ -60,13 +62,19 @@ class Request:
 
 def dedup_files(request: Request) -> tuple[int, str]:
     """Find the copies in some files. Returns the exit status, and what to print."""
-    old = {
-        path: indexes.open_index(path)
-        for path in request.against
-        if path != request.append or (path / "index.json").exists()  # the first batch makes it
-    }
-    settings = _settings(request, old)
-    with locked(request.output), stopped_by_signals(), Progress() as progress:
+    if request.append is not None:
+        one = request.append
+        request = replace(request, against=[one if _is_same(path, one) else path for path in request.against])
+    _check_request(request)
+    with ExitStack() as stack:
+        stack.enter_context(locked(request.output))
+        if request.append is not None:  # until the end: what is added has been compared with all that is there
+            stack.enter_context(locked(request.append, is_index=True))
+            remove_leftovers(request.append)
+        old = _open_indexes(request)
+        settings = _settings(request, old)
+        stack.enter_context(stopped_by_signals())
+        progress = stack.enter_context(Progress())
         try:
             with engine_of(request.workers) as engine:
                 return 0, _Run(request, settings, old, engine, progress)()
@@ -75,14 +83,42 @@ def dedup_files(request: Request) -> tuple[int, str]:
             return (143 if isinstance(stop, Terminated) else 130), ""
 
 
-def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSettings:
-    """The settings asked for; where an index says how it is made, what is not asked for comes from there."""
+def _check_request(request: Request) -> None:
+    """Raise RecipeError for what does not go together."""
     if not (request.near or request.exact):
         raise RecipeError("--no-exact and --no-near leave nothing to look for")
-    if (old or request.append) and not (request.near and request.exact):
+    if (request.against or request.append) and not (request.near and request.exact):
         raise RecipeError("an index holds exact and near duplicates: leave --no-exact and --no-near out")
     if not request.among_new and not request.against:
         raise RecipeError("--no-self compares with an index alone: name one with --against")
+    if request.append is None:
+        return
+    if _is_same(request.append, request.output):
+        raise RecipeError(f"{request.append}: an index has a folder of its own; give another --output")
+    if not request.among_new:
+        raise RecipeError("an index knows all copies among its documents: leave --no-self out, or --append")
+    if others := [path for path in request.against if path != request.append]:
+        raise RecipeError(
+            f"documents that are compared with {others[0]} cannot go into {request.append}, which does not have what "
+            f"they copy; first compare with {others[0]}, then append what stays in a run of its own"
+        )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _open_indexes(request: Request) -> dict[Path, indexes.Index]:
+    """The indexes to compare with; the one to be made is none yet."""
+    return {
+        path: indexes.open_index(path)
+        for path in request.against
+        if path != request.append or (path / "index.json").exists()
+    }
+
+
+def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSettings:
+    """The settings asked for; where an index says how it is made, what is not asked for comes from there."""
     existing = dict(old)
     if request.append is not None and (request.append / "index.json").exists():
         existing[request.append] = indexes.open_index(request.append)
@@ -92,10 +128,8 @@ def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSetti
         first = next(iter(existing.values()))
         header = {**first.header.model_dump(), "min_jaccard": first.min_jaccard}
         changes.update({name: header[name] for name in MinHash.model_fields if name in header})
-    if request.min_jaccard is not None:
-        changes["min_jaccard"] = request.min_jaccard
+    minhash = with_limit(minhash.model_copy(update=changes), request.min_jaccard)
     try:
-        minhash = MinHash.model_validate({**minhash.model_dump(), **changes})
         settings = DedupSettings.model_validate(
             {
                 "exact": request.exact,
@@ -105,7 +139,7 @@ def _settings(request: Request, old: Mapping[Path, indexes.Index]) -> DedupSetti
             }
         )
     except ValidationError as error:
-        raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+        raise RecipeError(settings_mistakes(error)) from error
     for path, index in existing.items():
         indexes.check_header(path, index, minhash, appends=path == request.append)
     return settings
@@ -150,15 +184,14 @@ class _Run:
             self._do(plan)
         self._do(self._plan_keep(search, columns))
         for dataset in ("kept", "duplicates"):
-            _expose(self._finished["keep"].path(dataset), request.output / f"{dataset}.parquet")
+            link_or_copy(self._finished["keep"].path(dataset), request.output / f"{dataset}.parquet")
         lines = [_summary(self._finished, request.output)]
         if request.append is not None:
             assert self._settings.minhash is not None
             self._do(plan_remember(self._settings, self._finished, search, columns))
             sources = [{file.name: file.sha256 for file in group} for group in groups]
             batch = request.batch or request.output.name
-            with locked(request.append):
-                grown = indexes.append(request.append, self._settings.minhash, self._finished, sources, batch)
+            grown = indexes.append(request.append, self._settings.minhash, self._finished, sources, batch)
             lines.append(f"index {request.append}: {grown.n_documents:,} documents in {len(grown.shards)} shards")
         return "\n".join(lines) + "\n"
 
@@ -241,15 +274,18 @@ def _input_files(request: Request) -> list[InputFile]:
     return files
 
 
-def _check_names(files: Iterable[InputFile], old: Mapping[Path, indexes.Index], append: Path | None) -> None:
+def _check_names(files: Sequence[InputFile], old: Mapping[Path, indexes.Index], append: Path | None) -> None:
     """Raise RecipeError for a file that an index has under the same name: their documents would share ids.
 
-    A file that is only appended may be there already, if it is the same: then nothing is added.
+    A file that is appended without being compared may be there already, if it is the same: then nothing is added. If
+    it is not there, that is refused: what it copies would not be known.
     """
     known = {path: index.sources for path, index in old.items()}
+    new: Sequence[InputFile] = ()
     if append is not None and append not in old and (append / "index.json").exists():
         sources = indexes.open_index(append).sources
         known[append] = {name: content for name, content in sources.items() if (name, content) not in _named(files)}
+        new = [file for file in files if sources.get(file.name) != file.sha256]
     for path, sources in known.items():
         for file in files:
             if file.name in sources:
@@ -260,6 +296,11 @@ def _check_names(files: Iterable[InputFile], old: Mapping[Path, indexes.Index], 
                     + "; "
                     + ("leave it out" if is_same else "tell batches apart with --batch NAME")
                 )
+    if new:
+        raise RecipeError(
+            f"{new[0].url}: the index {append} does not have this file, and what is added has to be compared with what "
+            f"is there: give --against {append}, too"
+        )
 
 
 def _named(files: Iterable[InputFile]) -> set[tuple[str, str]]:
@@ -285,12 +326,6 @@ def _columns(files: Sequence[InputFile], fields: Mapping[str, str]) -> dict[Colu
     if "source_id" not in columns and all("id" in known for known in names):
         columns["source_id"] = "id"
     return columns
-
-
-def _expose(file: Path, target: Path) -> None:
-    """A file of a stage under a plain name in the run folder."""
-    target.unlink(missing_ok=True)
-    target.hardlink_to(file)
 
 
 def _summary(finished: Mapping[str, StageOutput], folder: Path) -> str:
@@ -338,12 +373,14 @@ def keep_of_index(path: Path, output: Path, *, keep_by: tuple[str, ...], source_
     try:
         settings = KeepSettings.model_validate({"keep_by": keep_by, "source_priority": source_priority})
     except ValidationError as error:
-        raise RecipeError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
-    with locked(path), locked(output):
+        raise RecipeError(settings_mistakes(error)) from error
+    if _is_same(path, output):
+        raise RecipeError(f"{path}: an index has a folder of its own; give another --output")
+    with locked(path, is_index=True), locked(output):
         out = Outputs(output / "index", 0)
         decide_index(path, settings, out)
         for dataset in ("kept", "duplicates"):
-            _expose(output / "index" / dataset / "part-00000.parquet", output / f"{dataset}.parquet")
+            link_or_copy(output / "index" / dataset / "part-00000.parquet", output / f"{dataset}.parquet")
     counts = out.counts
     return (
         f"{counts['documents']:,} documents: {counts['kept']:,} stay, {counts['duplicates']:,} are copies\n"
@@ -353,7 +390,7 @@ def keep_of_index(path: Path, output: Path, *, keep_by: tuple[str, ...], source_
 
 def compact_index(path: Path) -> str:
     """Put the small shards of an index together; what to print."""
-    with locked(path):
+    with locked(path, is_index=True):
         before = indexes.open_index(path)
         after = compact(path)
     return f"{path}: {len(before.shards)} shards are {len(after.shards)}, of {after.n_documents:,} documents\n"

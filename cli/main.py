@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from datassay.corpus.errors import DatassayError
+from datassay.corpus.errors import DatassayError, RecipeError
 
 app = typer.Typer(
     name="datassay",
@@ -309,7 +309,11 @@ def dedup(
     if self_test:
         from datassay.cli.self_test import self_test_of
 
-        result = self_test_of(files, minhash=minhash, text=text or "text")
+        if against or append or not near:
+            raise RecipeError(
+                "--self-test only searches copies that it plants: leave --against, --append, --no-near out"
+            )
+        result = self_test_of(files, minhash=minhash, text=text or "text", min_jaccard=min_jaccard)
         typer.echo(result.as_text(), nl=False)
         raise typer.Exit(result.exit_status)
     from datassay.cli.dedup import Request, dedup_files

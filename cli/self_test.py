@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datassay.cli.curve import parse_minhash
+from datassay.cli.curve import parse_minhash, with_limit
 from datassay.cli.query import table
 from datassay.cli.redecide import run_recipe_of
 from datassay.cli.run_folder import RunFolder, open_run
@@ -198,16 +198,22 @@ def self_test_of(
     *,
     minhash: str | None,
     text: str,
+    min_jaccard: float | None = None,
     n_documents: int = N_DOCUMENTS,
     n_copies: int = N_COPIES,
     seed: int = 0,
 ) -> SelfTest:
-    """The self-test on files of texts, or on a run if its folder is the only source."""
+    """The self-test on files of texts, or on a run if its folder is the only source.
+
+    min_jaccard: instead of the limit of the settings
+    """
     chosen = None if minhash is None else parse_minhash(minhash)
     if len(sources) == 1 and (Path(sources[0]) / "manifest.json").exists():
         run = open_run(Path(sources[0]))
-        return self_test_of_run(run, chosen, n_documents=n_documents, n_copies=n_copies, seed=seed)
-    settings = DedupSettings() if chosen is None else DedupSettings(minhash=chosen)
+        searched = chosen or run_recipe_of(run).dedup.minhash
+        limited = None if searched is None else with_limit(searched, min_jaccard)
+        return self_test_of_run(run, limited, n_documents=n_documents, n_copies=n_copies, seed=seed)
+    settings = DedupSettings(minhash=with_limit(chosen or MinHash(), min_jaccard))
     return self_test_of_files(sources, settings, text=text, n_documents=n_documents, n_copies=n_copies, seed=seed)
 
 

@@ -26,8 +26,8 @@ def engine_of(n_workers: int) -> Iterator[Engine]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The run folder for this process alone. Raises LockedError if another has it."""
+def locked(folder: Path, *, is_index: bool = False) -> Iterator[None]:
+    """A run folder, or an index, for this process alone. Raises LockedError if another has it."""
     from filelock import FileLock, Timeout
 
     try:
@@ -39,9 +39,8 @@ def locked(folder: Path) -> Iterator[None]:
         with lock:
             yield
     except Timeout as error:
-        raise LockedError(
-            f"{folder}: another process works on this run; wait for it or take another --output"
-        ) from error
+        what, remedy = ("index", "wait for it") if is_index else ("run", "wait for it or take another --output")
+        raise LockedError(f"{folder}: another process works on this {what}; {remedy}") from error
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from datassay.dedup.texts import LISTED, FilePart, read_texts, write_listed
 from datassay.dedup.twice import may_come_twice
 
 HASH_TEXTS_VERSION = 2
-EXACT_EDGES_VERSION = 2
+EXACT_EDGES_VERSION = 3
 
 TEXT = pa.schema(
     [
@@ -41,13 +41,12 @@ PAIR = pa.schema(
     [
         pa.field("a", pa.string(), nullable=False),  # a < b
         pa.field("b", pa.string(), nullable=False),
-        pa.field("similarity", pa.float64(), nullable=False),  # Jaccard, exact; null where only url or payload agree
+        pa.field("similarity", pa.float64(), nullable=False),  # Jaccard, exact; "payload" and "url" have null
         pa.field("kind", pa.string(), nullable=False),  # "exact" | "payload" | "url" | "near"
     ]
 )
 KEY_PAIR = PAIR.set(2, pa.field("similarity", pa.float64()))
-"""Of the kinds "url" and "payload", whose texts are not compared."""
-
+"""Of the kinds "url" and "payload", whose texts are not compared: there the similarity is null."""
 
 COPY = pa.schema(
     [
@@ -138,10 +137,11 @@ def exact_edges(inputs: Inputs, settings: ExactEdgesSettings, out: Outputs) -> N
 
 
 def copies(paths: Sequence[Path], partition: int, n_partitions: int, *, old: Sequence[StoredShard] = ()) -> pa.Table:
-    """COPY of a partition: every row that has the hash of another, but for the one that stands for all of them.
+    """COPY of a partition: every new row that has the hash of another, but for the one that stands for all of them.
 
     paths: a file a shard; the hash is the first column
-    That one has the smallest id; or it stands for its copies in an old shard. Old shards are numbered after the others.
+    That one has the smallest id; or it stands for its copies in an old shard, in the first of several indexes by id.
+    Old shards are numbered after the others.
     Rows of a file with fewer partitions than asked for are looked at in several; only those of one hash meet.
     """
     tables = [_hashed(path, partition, n_partitions, shard) for shard, path in enumerate(paths)]
@@ -158,7 +158,7 @@ def copies(paths: Sequence[Path], partition: int, n_partitions: int, *, old: Seq
     )
     hashed = hashed.take(order)
     first = _first_of_run(_bytes_of(hashed["hash"].combine_chunks()))
-    is_copy = pa.array(first != np.arange(len(first)))
+    is_copy = pa.array((first != np.arange(len(first))) & (np.asarray(hashed["shard"]) < len(paths)))
     found, standing = hashed.filter(is_copy), hashed.take(pa.array(first).filter(is_copy))
     return pa.table([found["id"], found["shard"], found["row"], standing["id"], standing["shard"]], schema=COPY)
 

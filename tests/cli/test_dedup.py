@@ -212,6 +212,58 @@ def test_several_indexes(tmp_path: Path) -> None:
     assert ids(found["kept"]) == ["2"]
 
 
+def test_a_text_that_two_indexes_have(tmp_path: Path) -> None:
+    """One of them stands for the new copy, and nothing is said of the old ones, which are no documents of this run."""
+    text = " ".join(prose(1))
+    for i in range(2):
+        run(
+            write(tmp_path / f"{i}.parquet", {f"old{i}": text, f"other{i}": f"{i} words of its own"}),
+            output=tmp_path / f"r{i}",
+            append=tmp_path / f"ix{i}",
+        )
+    new = write(tmp_path / "new.parquet", {"new": text, "twin": text, "near": f"{text} more"})
+    found = run(new, output=tmp_path / "new", against=[tmp_path / "ix0", tmp_path / "ix1"])
+    assert sorted(ids(found["duplicates"])) == ["near", "new", "twin"]
+    (kept_for,) = {row["kept_for"] for row in found["duplicates"] if row["kind"] == "exact"}
+    (pairs,) = (tmp_path / "new").glob("exact-*/pairs/*.parquet")
+    assert {frozenset(pair.values()) for pair in pq.read_table(pairs, columns=["a", "b"]).to_pylist()} == {
+        frozenset({row["id"], kept_for}) for row in found["duplicates"] if row["kind"] == "exact"
+    }
+    manifest = json.loads((tmp_path / "new" / "manifest.json").read_text())
+    assert manifest["stages"]["exact"]["counts"]["exact_pairs"] == 2
+
+
+def test_what_would_leave_an_index_incomplete_is_refused(batches: Path) -> None:
+    index, other = in_batches(batches, [0], "index"), in_batches(batches, [1], "other")
+    before = (index / "index.json").read_bytes()
+    more = batches / "2.parquet"
+    with pytest.raises(RecipeError, match=r"2\.parquet: .*does not have this file, .*give --against .*index, too"):
+        run(more, output=batches / "run", append=index)
+    with pytest.raises(RecipeError, match=r"compared with .*other cannot go into .*index, .*a run of its own"):
+        run(more, output=batches / "run", append=index, against=[index, other])
+    with pytest.raises(RecipeError, match="leave --no-self out, or --append"):
+        run(more, output=batches / "run", append=index, against=[index], among_new=False)
+    with pytest.raises(RecipeError, match="an index has a folder of its own; give another --output"):
+        run(more, output=index, append=index, against=[index])
+    assert (index / "index.json").read_bytes() == before
+
+
+def test_an_index_under_another_name_is_the_same_index(batches: Path) -> None:
+    index = in_batches(batches, [0], "index")
+    other_name = batches / "elsewhere" / ".." / "index"
+    (batches / "elsewhere").mkdir()
+    run(batches / "1.parquet", output=batches / "run", against=[other_name], append=index)
+    assert len(open_index(index).shards) == 2
+
+
+def test_two_appends_at_once_are_one_after_the_other(batches: Path) -> None:
+    from datassay.cli.session import locked
+
+    index = in_batches(batches, [0], "index")
+    with locked(index, is_index=True), pytest.raises(LockedError, match="another process works on this index; wait"):
+        run(batches / "1.parquet", output=batches / "run", against=[index], append=index)
+
+
 def test_signatures_of_an_index_are_datasketchs(tmp_path: Path) -> None:
     texts = {"a": "one two three four five six seven", "b": "!", "c": "one two three four five six eight"}
     run(write(tmp_path / "a.parquet", texts), output=tmp_path / "run", append=tmp_path / "index")
@@ -415,7 +467,7 @@ def test_a_run_killed_after_every_stage_ends_as_one_that_was_not(batches: Path) 
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     calm = start(batches / "calm", batches / "calm.index")
-    assert calm.communicate(timeout=600) is not None
+    calm.communicate(timeout=600)
     assert calm.returncode == 0
     for stage in STAGES:
         with start(batches / "killed", batches / "killed.index") as process:

@@ -269,6 +269,24 @@ def test_command_prints_tables_or_csv(corpus: Path) -> None:
     assert as_csv.startswith("group,name,planted,")
 
 
+def test_the_limit_may_be_given_by_itself(corpus: Path) -> None:
+    command = ["dedup", str(corpus), "--self-test", "--minhash", "14x8", "--min-jaccard", "0.85"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    assert "14 bands of 8 rows, pairs below similarity 0.85 refused" in result.stdout
+    assert "0.80–0.85" in result.stdout
+    wrong = CliRunner().invoke(app, [*command[:-1], "1.5"])
+    assert isinstance(wrong.exception, RecipeError)
+    assert "min_jaccard: Input should be less than or equal to 1" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("options", [["--against", "ix"], ["--append", "ix"], ["--no-near"]])
+def test_options_that_would_do_nothing_are_refused(corpus: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["dedup", str(corpus), "--self-test", *options])
+    assert isinstance(result.exception, RecipeError)
+    assert "leave --against, --append, --no-near out" in str(result.exception)
+
+
 def test_command_takes_a_run(finished: Path) -> None:
     result = CliRunner().invoke(app, ["dedup-self-test", str(finished)])
     assert result.exit_code == 0
