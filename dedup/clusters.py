@@ -1,7 +1,8 @@
 """From edges to clusters, and which document of a cluster stays.
 
-Only edges between documents that pass every other rule count: a cluster whose best document fails a rule keeps its next
-best, and two groups that only a failing document joins stay two.
+Only documents that pass every other rule are clustered: a cluster whose best document fails a rule keeps its next best,
+and two groups that only a failing document is near to stay two. Copies of one text, payload or URL belong together even
+where the copy that their edges lead to fails.
 """
 
 from __future__ import annotations
@@ -172,7 +173,8 @@ def resolve(
 ) -> pa.Table:
     """Cluster the documents that pass everything else, and choose the one of each cluster that stays.
 
-    pairs:   a, b, kind (of KINDS): verified edges; one with an end that is not in `passing` does not count
+    pairs:   a, b, kind (of KINDS): verified edges; what they say of documents that are not in `passing`, see
+             `_edges_that_count`
     passing: id, and the columns that `preference` needs
     returns: CLUSTER, one row for each document that has an edge, ordered by id
     """

@@ -49,7 +49,7 @@ DUPLICATE = pa.schema(
     [
         *KEPT,
         pa.field("kept_for", pa.string(), nullable=False),  # the document that stays in its place
-        pa.field("kept_file", pa.string(), nullable=False),  # of a document of an index: the index and its file
+        pa.field("kept_file", pa.string(), nullable=False),  # as file, be it of this run or of an index
         pa.field("kept_row", pa.int64(), nullable=False),
         pa.field("kept_source_id", pa.string()),
         pa.field("cluster", pa.string(), nullable=False),  # the smallest id of its documents

@@ -35,7 +35,7 @@ class Search:
     parts: tuple[FilePart, ...] = ()
     """The shards; without any, those of the stage `clean`."""
     documents: Each = CLEAN
-    """What else the shards are."""
+    """Else the dataset, of a stage, whose files they are."""
     old: tuple[StoredShard, ...] = ()
     """Shards of an index that are compared with."""
     among_new: bool = True

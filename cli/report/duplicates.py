@@ -28,7 +28,7 @@ CURVE_POINTS = (0.9, 0.8, 0.7)
 FOUND = (
     ("texts", "documents", "documents whose text was hashed"),
     ("texts", "empty", "of these without text"),
-    ("exact", "exact_pairs", "copies of an earlier text: signed no more"),
+    ("exact", "exact_pairs", "copies of another text: compared no more"),
     ("url_keys", "without_url", "documents without a URL"),
     ("url_pairs", "url_pairs", "captures of an earlier URL"),
     ("payload_keys", "without_payload", "documents without a payload: rows"),
