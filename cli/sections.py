@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator, model_va
 
 from datassay.cli.nearest import nearest
 from datassay.corpus.errors import RecipeError
-from datassay.corpus.ingest import ExtractSettings
 from datassay.corpus.language import LanguageLimit, LanguageSettings
+from datassay.corpus.page_extractor import ExtractSettings
 from datassay.dedup.bloom import Bloom
 from datassay.dedup.plan import stage_names
 from datassay.dedup.repeats_settings import RepeatsSettings

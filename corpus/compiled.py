@@ -37,17 +37,17 @@ def forget_stale(root: Path) -> bool:
     """
     digest = sha256()
     for name in PACKAGES:
-        for path in sorted((root / name).glob("*.py")):
+        for path in sorted((root / name).rglob("*.py")):
             content = path.read_bytes()
             if MARK in content:
-                digest.update(path.name.encode() + b"\0" + content)
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + content)
     known = root / PACKAGES[0] / "__pycache__" / "compiled.sha256"
     with suppress(OSError):
         if known.read_text() == digest.hexdigest():
             return False
     with suppress(OSError):
         for name in PACKAGES:
-            for stale in (root / name / "__pycache__").glob("*.nb[ci]"):
+            for stale in (root / name).rglob("__pycache__/*.nb[ci]"):
                 stale.unlink(missing_ok=True)
         known.parent.mkdir(exist_ok=True)
         part = known.with_name(f"{known.name}.{os.getpid()}")

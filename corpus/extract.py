@@ -1,31 +1,34 @@
 """The main text of a page: bytes in; text, metadata and, where there is no text, the reason out.
 
-The only module that knows the extractors. Measured on the 92 development pages of scrapinghub's
-article-extraction-benchmark (`benchmarks/extraction_f1.py`), on one core:
+The only module that knows both extractors: our own (`html/`), which says how doubtful its answer is, and trafilatura,
+which takes some fifteen times as long. Profiles:
 
-    quality   trafilatura, fast and for recall    F1 .958
-    fast      resiliparse, trimmed                F1 .929   at 5 times the speed
+    fast      our own for all pages
+    balanced  trafilatura for the most doubtful pages, at most a stated share
+    quality   trafilatura for all pages
+
+`benchmarks/extraction_f1.py` measures them; docs/method.md has the figures.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
-from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import HTMLTree
 
 from datassay.corpus.charset import decode
+from datassay.corpus.html.classifier import load, main_blocks
+from datassay.corpus.html.render import PLAIN, Style, written
+from datassay.corpus.html.scan import scan
+from datassay.corpus.html.stated import article_body, stated
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # a warning a page otherwise; the reason says it here
 
-Profile = Literal["quality", "fast"]
+Profile = Literal["fast", "balanced", "quality"]
 
 
 class ExtractionLimits(BaseModel, frozen=True, extra="forbid"):
@@ -36,7 +39,7 @@ class ExtractionLimits(BaseModel, frozen=True, extra="forbid"):
     max_elements: PositiveInt = 100_000
     """Start tags in the page. `too_many_elements` beyond; trafilatura needs up to 0.08 ms for each."""
     max_depth: PositiveInt = 240
-    """Open elements at once. `too_deep` beyond: lxml cuts a page off at 255, and resiliparse takes quadratic time."""
+    """Open elements at once. Deeper pages do not go to trafilatura: its parser cuts a page off at 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,66 +48,91 @@ class Extraction:
 
     text: str = ""
     reason: str | None = None
-    """`no_text`, `too_large`, `too_many_elements`, `too_deep`, `extractor_failed`; None if there is text."""
+    """`no_text`, `too_large`, `too_many_elements`, `extractor_failed`; None if there is text."""
     extractor: str | None = None
-    """`trafilatura`, `resiliparse`, or `resiliparse-gate` for a page that was not wanted."""
+    """`datassay`, `trafilatura`, `json-ld`, or `datassay-gate` for a page that would have been trafilatura's, but was
+    not wanted."""
+    doubt: float | None = None
+    """How doubtful our own extractor is about its answer, 0 to 1; None where it was not asked."""
     title: str | None = None
     author: str | None = None
     date: str | None = None
     """Date of publication as the page's own metadata has it, usually ISO 8601."""
     language: str | None = None
     """What the page claims in `<html lang>`."""
+    url: str | None = None
+    """The page's canonical URL, as it states it."""
+    site_name: str | None = None
 
 
 def extract(
     body: bytes,
     *,
-    profile: Profile = "quality",
     header_charset: str | None = None,
     limits: ExtractionLimits | None = None,
-    is_wanted: Callable[[str], bool] | None = None,
+    style: Style = PLAIN,
 ) -> Extraction:
-    """The main text and metadata of a page, which depend on these arguments alone.
+    """The main text and metadata of a page by our own extractor, which depend on these arguments alone.
 
     header_charset: what the HTTP header claims
-    is_wanted: asked once, with the fast extractor's text, before the slow one; a page not wanted keeps that text
     """
     limits = limits or ExtractionLimits()
     if len(body) > limits.max_bytes:
         return Extraction(reason="too_large")
-    n_elements, depth = count_elements(body)
-    if n_elements > limits.max_elements:
+    if body.count(b"<") > limits.max_elements and count_elements(body)[0] > limits.max_elements:
         return Extraction(reason="too_many_elements")
-    if depth > limits.max_depth:
-        return Extraction(reason="too_deep")
-    html, _ = decode(body, header_charset)
+    page = utf8(body, header_charset)
+    content = np.frombuffer(page, np.uint8)
+    found = scan(content)
+    keep, doubt = main_blocks(found, load())
+    text, extractor = written(content, found, keep, style), "datassay"
+    if not text and (text := article_body(page, found)):
+        extractor = "json-ld"
+    if not text:
+        return Extraction(reason="no_text", extractor=extractor, doubt=doubt)
+    facts = stated(page, found)
+    return Extraction(
+        text,
+        None,
+        extractor,
+        round(doubt, 4),
+        facts.title,
+        facts.author,
+        facts.date,
+        facts.language,
+        facts.url,
+        facts.site_name,
+    )
+
+
+def utf8(body: bytes, header_charset: str | None) -> bytes:
+    """The page in UTF-8, without byte order mark and NUL characters."""
+    text, charset = decode(body, header_charset)
+    is_as_it_was = charset == "utf-8" and len(text) and b"\0" not in body and not body.startswith(b"\xef\xbb\xbf")
+    return body if is_as_it_was else text.encode("utf-8", "replace")
+
+
+def is_in_reach(body: bytes, limits: ExtractionLimits) -> bool:
+    """Whether trafilatura may be asked about a page."""
+    return count_elements(body)[1] <= limits.max_depth
+
+
+def second_opinion(body: bytes, first: Extraction, *, header_charset: str | None = None) -> Extraction:
+    """What trafilatura makes of a page that our own extractor has answered; the first answer if it finds no text."""
     try:
-        tree = HTMLTree.parse(html)
-        extractor, text = _text(html, tree, profile=profile, is_wanted=is_wanted)
+        text = quality_text(decode(body, header_charset)[0])
     except MemoryError:
         raise
-    except Exception:  # what extractors raise on odd pages is theirs, and any of it is about this page only
-        return Extraction(reason="extractor_failed")
-    if not text:
-        return Extraction(reason="no_text", extractor=extractor)
-    return Extraction(text, None, extractor, *_metadata(tree))
-
-
-def _text(html: str, tree: HTMLTree, *, profile: Profile, is_wanted: Callable[[str], bool] | None) -> tuple[str, str]:
-    """Which extractor was used, and its text. Where trafilatura finds nothing the fast one has its try."""
-    if profile == "quality":
-        if is_wanted is not None and not is_wanted(text := fast_text(tree)):
-            return "resiliparse-gate", text
-        if text := quality_text(html):
-            return "trafilatura", text
-    return "resiliparse", fast_text(tree)
+    except Exception:  # what trafilatura raises on odd pages is its own, and any of it is about this page only
+        return first if first.text else replace(first, reason="extractor_failed")
+    return replace(first, text=text, reason=None, extractor="trafilatura") if text else first
 
 
 def quality_text(html: str) -> str:
     """trafilatura's main text, without comments; empty if it finds none.
 
-    `fast` with `favor_recall` is the best and the fastest of its settings on the benchmark above. `deduplicate` must
-    stay off: it keeps state between pages, so that the text would depend on their order.
+    `fast` with `favor_recall` is the best and the fastest of its settings on article-extraction-benchmark.
+    `deduplicate` must stay off: it keeps state between pages, so that the text would depend on their order.
     """
     import trafilatura  # slow to import, and only this stage asks it
 
@@ -112,34 +140,6 @@ def quality_text(html: str) -> str:
         html, fast=True, favor_recall=True, include_comments=False, include_tables=True, deduplicate=False
     )
     return (text or "").strip()
-
-
-MIN_LINE_CHARS = 80
-"""Shorter lines before the first and after the last other line are not main text…"""
-MIN_SENTENCE_CHARS = 40
-"""…unless they are this long and end like a sentence. Both measured on the benchmark's development pages."""
-_SENTENCE_END = tuple(".!?:;\"'”’»)。！？…")
-
-
-def fast_text(tree: HTMLTree) -> str:
-    """resiliparse's main text without the short lines at its head and tail; whole if all lines are short.
-
-    All text of the page where resiliparse takes none of it for main text (7 of 327 real pages).
-    """
-    text = ""
-    for main_content in (True, False):
-        text = text or extract_plain_text(tree, main_content=main_content, alt_texts=False, list_bullets=False).strip()
-    lines = [line.rstrip() for line in text.split("\n")]
-    is_text = [_is_main_text(line) for line in lines]
-    if any(is_text):
-        first = is_text.index(True)
-        last = len(lines) - is_text[::-1].index(True)
-        lines = lines[first:last]
-    return "\n".join(lines).strip()
-
-
-def _is_main_text(line: str) -> bool:
-    return len(line) >= MIN_LINE_CHARS or (len(line) >= MIN_SENTENCE_CHARS and line.endswith(_SENTENCE_END))
 
 
 _UNCOUNTED = """
@@ -186,37 +186,3 @@ def count_elements(body: bytes) -> tuple[int, int]:
         return n_elements, 0
     floor = np.minimum(np.minimum.accumulate(balance), 0)
     return n_elements, int((balance - floor).max())
-
-
-_TITLE_SELECTORS = ('meta[property="og:title"]', 'meta[name="twitter:title"]')
-_AUTHOR_SELECTORS = ('meta[name="author"]', 'meta[property="article:author"]')
-_DATE_SELECTORS = (
-    'meta[property="article:published_time"]',
-    'meta[itemprop="datePublished"]',
-    'meta[name="date"]',
-    'meta[name="dc.date"]',
-)
-
-
-def _metadata(tree: HTMLTree) -> tuple[str | None, str | None, str | None, str | None]:
-    """Title, author, date and language as the page states them; trafilatura's search would cost as much as the text."""
-    title = _stated(tree, _TITLE_SELECTORS) or _one_line(tree.title)
-    root = tree.document.query_selector("html[lang]") if tree.document else None
-    language = _one_line(root["lang"]) if root is not None else None
-    return title, _stated(tree, _AUTHOR_SELECTORS), _stated(tree, _DATE_SELECTORS), language
-
-
-def _stated(tree: HTMLTree, selectors: tuple[str, ...]) -> str | None:
-    """The first non-empty `content` among the meta elements selected."""
-    if tree.head is None:
-        return None
-    for selector in selectors:
-        element = tree.head.query_selector(selector)
-        if element is not None and (content := _one_line(element.getattr("content", ""))):
-            return content
-    return None
-
-
-def _one_line(text: str | None) -> str | None:
-    """The text in one line of 500 characters at most; None if there is none."""
-    return re.sub(r"\s+", " ", text).strip()[:500] or None if text else None

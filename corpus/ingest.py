@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 import xxhash
-from pydantic import BaseModel, Field, NonNegativeInt, field_serializer
+from pydantic import BaseModel, Field, field_serializer
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError
-from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, extract
-from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
+from datassay.corpus.extract import Extraction
 from datassay.corpus.hashing import seed_of, uniform
 from datassay.corpus.language import IdentifySettings, identify, load_model
+from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile, Record
 from datassay.corpus.schema import DOCUMENT, RECORD, document_id
@@ -27,32 +26,19 @@ from datassay.corpus.store import Outputs, ParquetShard
 if TYPE_CHECKING:
     import tldextract
 
-VERSION = 3
+VERSION = 4
 CENSUS_VERSION = 2
 
 CENSUS = pa.schema([pa.field("chance", pa.float64(), nullable=False)])
 
 BATCH_BYTES = 16 << 20
 """Rows wait until they are so large together, and are then written as one batch."""
-CACHE_BYTES = 64 << 20
-"""Texts of payloads kept in case the same bytes come again."""
-
-
-class ExtractSettings(BaseModel, frozen=True, extra="forbid"):
-    """How pages become text."""
-
-    profile: Profile = "quality"
-    """"quality": trafilatura. "fast": resiliparse, several times faster and less exact."""
-    gate: bool = True
-    """A page of a language that is not kept stays with the fast extractor's text and does not reach the slow one."""
-    gate_min_score: float = Field(default=0.9, ge=0, le=1)
-    """Probability of that language from which on the gate closes."""
-    gate_min_chars: NonNegativeInt = 200
-    """The gate does not judge shorter texts."""
-    limits: ExtractionLimits = ExtractionLimits()
-    """Pages beyond these are skipped, with the reason."""
-    guard: GuardLimits = GuardLimits()
-    """Protection from single pages; where it acts, the run ends as partial."""
+BATCH_PAGES = 256
+"""Pages that are extracted together, so that the most doubtful of them can be found…"""
+BATCH_PAGE_BYTES = 64 << 20
+"""…or fewer, if they are so large together…"""
+BATCH_RECORDS = 10_000
+"""…or there are so many records, of whatever kind."""
 
 
 class IngestSettings(BaseModel, frozen=True, extra="forbid"):
@@ -80,25 +66,52 @@ class IngestSettings(BaseModel, frozen=True, extra="forbid"):
 def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # noqa: ARG001
     """The documents of the task's files as "documents", and what became of each record as "records".
 
-    Counts: records, bytes (of pages), page, quarantine, skipped, skipped_REASON, extracted, gated, payload_repeats,
-    guarded.
+    Counts: records, bytes (of pages), page, quarantine, skipped, skipped_REASON, extracted, routed, gated,
+    payload_repeats, guarded.
     """
-    extractor = PageExtractor(settings, out)
+    gate = None
+    if settings.extract.gate and settings.keep_languages:
+        load_model(settings.languages.path)  # before the first page, whose guard does not count it
+        gate = partial(is_wanted, settings=settings)
+    extractor = PageExtractor(settings.extract, out, gate)
     with ExitStack() as stack:
         documents = Batches(stack.enter_context(out.parquet("documents", DOCUMENT)))
         records = Batches(stack.enter_context(out.parquet("records", RECORD)))
-        for file in settings.files:
-            for record in records_of(file, settings):
-                is_taken = settings.share == 1 or record.reason or chance(record, file, settings.seed) < settings.share
-                document, reason = to_document(record, file, extractor) if is_taken else (None, "not_sampled")
+        for batch in batches_of(settings):
+            pages = [Page(record.html, record.charset) for record, _, reason in batch if record.html and not reason]
+            extracted = iter(extractor(pages))
+            for record, file, reason in batch:
+                is_page = bool(record.html) and not reason
+                found = next(extracted) if is_page else _given(record)
+                document, reason = (None, reason) if reason else to_document(record, file, found)
                 row = _record_row(record, file, document, reason)
                 _count(row, record, out)
                 records.add(row, n_bytes=256)
                 if document is not None:
-                    out.counts["gated"] += document["extractor"] == "resiliparse-gate"
                     documents.add(document, n_bytes=len(document["text"]))
         documents.flush()
         records.flush()
+
+
+Taken = tuple[Record, InputFile, str | None]
+"""A record with its file, and the reason why it is no page, if it is none."""
+
+
+def batches_of(settings: IngestSettings) -> Iterator[list[Taken]]:
+    """All records of the task's files, so many at a time that their pages can be extracted together."""
+    batch: list[Taken] = []
+    n_pages, n_bytes = 0, 0
+    for file in settings.files:
+        for record in records_of(file, settings):
+            is_taken = settings.share == 1 or chance(record, file, settings.seed) < settings.share
+            reason = record.reason or ("damaged" if record.is_damaged else None if is_taken else "not_sampled")
+            batch.append((record, file, reason))
+            n_pages += bool(record.html) and not reason
+            n_bytes += len(record.html or record.text or "")
+            if n_pages >= BATCH_PAGES or n_bytes >= BATCH_PAGE_BYTES or len(batch) >= BATCH_RECORDS:
+                yield batch
+                batch, n_pages, n_bytes = [], 0, 0
+    yield batch
 
 
 def records_of(file: InputFile, settings: IngestSettings) -> Iterator[Record]:
@@ -143,53 +156,6 @@ class Batches:
         self._rows, self._n_bytes = [], 0
 
 
-class PageExtractor:
-    """Extraction of one task's pages: gate, guard, and the same bytes only once."""
-
-    def __init__(self, settings: IngestSettings, out: Outputs) -> None:
-        self._settings = settings
-        self._out = out
-        self._known: OrderedDict[tuple[int, str | None], Extraction] = OrderedDict()
-        self._known_chars = 0
-        self._is_wanted: Callable[[str], bool] | None = None
-        if settings.extract.gate and settings.keep_languages:
-            load_model(settings.languages.path)  # before the first page, whose guard does not count it
-            self._is_wanted = partial(is_wanted, settings=settings)
-
-    def __call__(self, html: bytes, charset: str | None) -> Extraction:
-        """What the page gives; `guarded` is the reason where it took too much."""
-        key = (xxhash.xxh3_128_intdigest(html), charset)
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-            self._out.counts["payload_repeats"] += 1
-            return known
-        chosen = self._settings.extract
-        function = partial(
-            extract,
-            html,
-            profile=chosen.profile,
-            header_charset=charset,
-            limits=chosen.limits,
-            is_wanted=self._is_wanted,
-        )
-        try:
-            extraction = run_guarded(function, chosen.guard, in_child=self._out.attempt > 0)
-        except GuardedError:
-            self._out.is_partial = True
-            return Extraction(reason="guarded")
-        self._out.counts["extracted"] += extraction.extractor in ("trafilatura", "resiliparse")
-        self._remember(key, extraction)
-        return extraction
-
-    def _remember(self, key: tuple[int, str | None], extraction: Extraction) -> None:
-        self._known[key] = extraction
-        self._known_chars += len(extraction.text)
-        while self._known_chars > CACHE_BYTES // 4 or len(self._known) > CACHE_BYTES // 1024:  # 4 bytes a character
-            _, oldest = self._known.popitem(last=False)
-            self._known_chars -= len(oldest.text)
-
-
 def is_wanted(text: str, settings: IngestSettings) -> bool:
     """Whether a page with this text may be in a language that is kept: False only if it surely is in another."""
     if len(text) < settings.extract.gate_min_chars:
@@ -199,15 +165,14 @@ def is_wanted(text: str, settings: IngestSettings) -> bool:
     return not is_sure or languages[0][0] in settings.keep_languages
 
 
-def to_document(record: Record, file: InputFile, extractor: PageExtractor) -> tuple[dict[str, Any] | None, str | None]:
-    """The row of DOCUMENT for a record, or None and the reason why there is none."""
-    if record.reason is not None or record.is_damaged:
-        return None, record.reason or "damaged"
-    if record.html is not None:
-        extraction = extractor(record.html, record.charset)
-    else:
-        text = record.text or ""
-        extraction = Extraction(text) if text.strip() else Extraction(reason="no_text")
+def _given(record: Record) -> Extraction:
+    """What a record is that is no page: text already, or nothing."""
+    text = record.text or ""
+    return Extraction(text) if text.strip() else Extraction(reason="no_text")
+
+
+def to_document(record: Record, file: InputFile, extraction: Extraction) -> tuple[dict[str, Any] | None, str | None]:
+    """The row of DOCUMENT for what was extracted from a record, or None and the reason why there is none."""
     if extraction.reason is not None:
         return None, extraction.reason
     row = {
@@ -233,9 +198,13 @@ def _metadata(record: Record, extraction: Extraction) -> str | None:
         "author": extraction.author,
         "published": extraction.date,
         "html_language": extraction.language,
+        "canonical_url": extraction.url,
+        "site_name": extraction.site_name,
     }
     stated = {name: _encodable(value) for name, value in found.items() if value}
-    merged = {**stated, **{_encodable(name): _plain(value) for name, value in record.metadata.items()}}
+    merged: dict[str, Any] = {**stated, **{_encodable(name): _plain(value) for name, value in record.metadata.items()}}
+    if extraction.doubt is not None:
+        merged["extraction_doubt"] = extraction.doubt
     if not merged:
         return None
     return orjson.dumps(merged, default=str, option=orjson.OPT_SORT_KEYS).decode()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from datassay.corpus.extract import Extraction, ExtractionLimits, Profile, count_elements, extract
+from datassay.corpus.extract import (
+    Extraction,
+    ExtractionLimits,
+    count_elements,
+    extract,
+    is_in_reach,
+    second_opinion,
+)
 
 SENTENCE = "The harbour was quiet that morning, and only the gulls were awake to see the first boat come in. "
 PAGE = f"""<!DOCTYPE html><html lang="en-GB"><head><title>Harbour | News</title>
@@ -24,22 +32,26 @@ if x:
 <footer><p>Cookie settings</p></footer></body></html>"""
 
 
-@pytest.mark.parametrize("profile", ["quality", "fast"])
-def test_main_text_and_metadata(profile: Profile) -> None:
-    found = extract(PAGE.encode(), profile=profile)
+def asked_twice(body: bytes) -> Extraction:
+    return second_opinion(body, extract(body))
+
+
+@pytest.mark.parametrize(("function", "extractor"), [(extract, "datassay"), (asked_twice, "trafilatura")])
+def test_main_text_and_metadata(function: Callable[[bytes], Extraction], extractor: str) -> None:
+    found = function(PAGE.encode())
     assert found.reason is None
     assert found.text.count("The harbour was quiet") == 6
     assert "Contact" not in found.text and "Cookie" not in found.text
     assert (found.title, found.author) == ("A quiet harbour", "Ann Roe")
     assert (found.date, found.language) == ("2024-02-03T04:05:06Z", "en-GB")
-    assert found.extractor == {"quality": "trafilatura", "fast": "resiliparse"}[profile]
+    assert found.extractor == extractor
 
 
 def test_tables_lists_and_code_stay() -> None:
     lines = extract(PAGE.encode()).text.split("\n")
-    assert any("Mary" in line and "12 m" in line for line in lines)
-    assert any("Bring bread" in line for line in lines)
-    assert "    y = 2" in lines
+    assert lines[lines.index("Boat\tLength") + 1] == "Mary\t12 m"
+    assert "- Bring bread for the gulls." in lines
+    assert lines[lines.index("x = 1") :][:3] == ["x = 1", "if x:", "    y = 2"]
 
 
 def test_title_falls_back_to_the_title_element() -> None:
@@ -61,20 +73,25 @@ def test_page_without_text(body: bytes) -> None:
 
 
 def test_same_page_gives_the_same_text_whatever_came_before() -> None:
-    first = extract(PAGE.encode())
+    first = asked_twice(PAGE.encode())
     for _ in range(4):  # trafilatura's own deduplication would drop paragraphs at the third time
-        assert extract(PAGE.encode()) == first
+        assert asked_twice(PAGE.encode()) == first
 
 
-def test_unwanted_page_keeps_the_fast_text() -> None:
-    asked: list[str] = []
-    found = extract(PAGE.encode(), is_wanted=lambda text: bool(asked.append(text)))
-    assert found == Extraction(asked[0], None, "resiliparse-gate", *_stated(found))
-    assert asked[0] == extract(PAGE.encode(), profile="fast").text
+def test_first_answer_stays_where_the_second_is_empty() -> None:
+    body = b"<p>Short."
+    first = extract(body)
+    assert first.text == "Short."
+    assert second_opinion(b"", first) == first
 
 
-def _stated(found: Extraction) -> tuple[str | None, ...]:
-    return found.title, found.author, found.date, found.language
+LINKED = f'<script type="application/ld+json">{{"@type": "NewsArticle", "articleBody": "{SENTENCE}"}}</script>'
+
+
+def test_text_from_linked_data_where_there_is_no_other() -> None:
+    found = extract(f"<html><head>{LINKED}</head><body><div id=app></div></body></html>".encode())
+    assert (found.text, found.extractor) == (SENTENCE.strip(), "json-ld")
+    assert "articleBody" not in extract(PAGE.replace("</head>", f"{LINKED}</head>").encode()).text
 
 
 @pytest.mark.parametrize(
@@ -102,11 +119,12 @@ def nested(depth: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize("profile", ["quality", "fast"])
-def test_depth_at_the_limit(profile: Profile) -> None:
-    limit = ExtractionLimits().max_depth
-    assert SENTENCE.strip() in extract(nested(limit), profile=profile).text
-    assert extract(nested(limit + 1), profile=profile).reason == "too_deep"
+def test_deep_pages_have_text_and_do_not_go_to_trafilatura() -> None:
+    limits = ExtractionLimits()
+    assert is_in_reach(nested(limits.max_depth), limits)
+    assert not is_in_reach(nested(limits.max_depth + 1), limits)
+    for depth in (limits.max_depth + 1, 6000):
+        assert SENTENCE.strip() in extract(nested(depth)).text
 
 
 def test_bytes_and_elements_at_the_limit() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
 import threading
 import time
-from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from datassay.corpus.engine import Inputs, LocalEngine, Task
-from datassay.corpus.extract import ExtractionLimits
 from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
-from datassay.corpus.ingest import ExtractSettings, IngestSettings, ingest
-from datassay.corpus.records import InputFile
 
 LIMITS = GuardLimits(max_seconds=0.3, max_memory=256 << 20)
 
@@ -89,34 +86,32 @@ def test_other_threads_run_without_guard() -> None:
     assert results == [1]
 
 
-def test_page_that_kills_its_worker_is_left_out_alone(tmp_path: Path) -> None:
-    """60 000 elements deep, resiliparse stays in native code for minutes: only the kernel can end that."""
-    deep = "<html><body>" + "<div>" * 60_000 + "<p>Nobody will ever read this.</p>"
-    pages = {"1-before.html": page("before"), "2-deep.html": deep, "3-after.html": page("after")}
-    settings = IngestSettings(
-        files=tuple(written(tmp_path / name, text) for name, text in pages.items()),
-        extract=ExtractSettings(
-            profile="fast",
-            limits=ExtractionLimits(max_depth=100_000),
-            guard=GuardLimits(max_seconds=0.5),
-        ),
-    )
+ADD_UP = '''
+from functools import partial
+
+import pyarrow as pa
+
+from datassay.corpus.guard import GuardedError, run_guarded
+
+
+def add_up(inputs, settings, out):
+    """A stage of three items. The second stays in native code for hours: only the kernel can end that."""
+    with out.parquet("sums", pa.schema([pa.field("sum", pa.int64())])) as shard:
+        for n in (10, 10**13, 20):
+            try:
+                found = run_guarded(partial(sum, range(n)), settings, in_child=out.attempt > 0)
+            except GuardedError:
+                out.is_partial = True
+                continue
+            shard.write_rows([{"sum": found}])
+'''
+
+
+def test_item_that_kills_its_worker_is_left_out_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "adding_up.py").write_text(ADD_UP)
+    monkeypatch.syspath_prepend(tmp_path)
+    add_up = importlib.import_module("adding_up").add_up
     with LocalEngine(1) as engine:
-        (done,) = engine.run([Task(ingest, Inputs({}), settings, tmp_path / "out", 0, "key")])
-    documents = pq.read_table(tmp_path / "out/documents/part-00000.parquet").to_pylist()
-    records = pq.read_table(tmp_path / "out/records/part-00000.parquet").to_pylist()
-    assert [document["file"] for document in documents] == ["1-before.html", "3-after.html"]
-    assert [record["reason"] for record in records] == [None, "guarded", None]
+        (done,) = engine.run([Task(add_up, Inputs({}), GuardLimits(max_seconds=0.5), tmp_path / "out", 0, "key")])
+    assert pq.read_table(tmp_path / "out/sums/part-00000.parquet")["sum"].to_pylist() == [45, 190]
     assert done.is_partial
-    assert done.counts["skipped_guarded"] == 1
-
-
-def page(word: str) -> str:
-    sentence = f"This is the page {word} the other one, and it has a paragraph that is long enough to be kept as text. "
-    return f"<html><head><title>{word}</title></head><body><article><p>{sentence * 3}</p></article></body></html>"
-
-
-def written(path: Path, text: str) -> InputFile:
-    path.write_text(text)
-    body = text.encode()
-    return InputFile(str(path), path.name, len(body), sha256(body).hexdigest())

@@ -16,7 +16,8 @@ from xxhash import xxh3_128
 from datassay.corpus.engine import Inputs
 from datassay.corpus.extract import ExtractionLimits
 from datassay.corpus.guard import GuardLimits
-from datassay.corpus.ingest import ExtractSettings, IngestSettings, ingest, registered_domain
+from datassay.corpus.ingest import IngestSettings, ingest, registered_domain
+from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.records import InputFile
 from datassay.corpus.schema import DOCUMENT, RECORD, document_id
 from datassay.corpus.stage import StagePlan, plan_tasks
@@ -65,8 +66,10 @@ def test_page_becomes_a_document(tmp_path: Path) -> None:
     assert document["id"] == document_id("a.warc.gz", 0) == record["id"]
     assert (document["url"], document["domain"]) == ("https://news.example.co.uk/x", "example.co.uk")
     assert (document["file"], document["offset"], document["source"]) == ("a.warc.gz", 0, "input")
-    assert document["extractor"] == "trafilatura"
-    assert json.loads(document["metadata"])["title"] == "Harbour"
+    assert document["extractor"] == "datassay"
+    stated = json.loads(document["metadata"])
+    assert stated["title"] == "Harbour"
+    assert 0 <= stated["extraction_doubt"] < 0.3
     assert (record["outcome"], record["reason"], record["length"]) == ("page", None, file.n_bytes)
 
 
@@ -121,21 +124,53 @@ def test_gate(tmp_path: Path) -> None:
             ("http://c.example/", page(GERMAN)),  # 104 characters: too short to judge
         ],
     )
-    documents, _, out = run(tmp_path, IngestSettings(files=(file,), keep_languages=("en",)))
-    assert [d["extractor"] for d in documents] == ["trafilatura", "resiliparse-gate", "trafilatura"]
+    settings = IngestSettings(files=(file,), keep_languages=("en",), extract=ExtractSettings(profile="quality"))
+    documents, _, out = run(tmp_path, settings)
+    assert [d["extractor"] for d in documents] == ["trafilatura", "datassay-gate", "trafilatura"]
     assert documents[1]["text"] == (GERMAN * 4).strip()
-    assert out.counts["gated"] == 1
-    assert out.counts["extracted"] == 2
+    assert (out.counts["extracted"], out.counts["gated"], out.counts["routed"]) == (3, 1, 2)
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"keep_languages": ("en", "de")}, {"keep_languages": ()}, {"keep_languages": ("en",), "extract": {"gate": False}}],
+    [{"keep_languages": ("en", "de")}, {"keep_languages": ()}, {"keep_languages": ("en",), "gate": False}],
 )
 def test_gate_is_open(tmp_path: Path, settings: dict[str, Any]) -> None:
     file = warc(tmp_path / "a.warc.gz", [("http://b.example/", page(GERMAN * 4))])
-    (document,), _, _ = run(tmp_path, IngestSettings.model_validate({"files": (file,), **settings}))
+    extract = ExtractSettings(profile="quality", gate=settings.get("gate", True))
+    languages = settings["keep_languages"]
+    (document,), _, _ = run(tmp_path, IngestSettings(files=(file,), keep_languages=languages, extract=extract))
     assert document["extractor"] == "trafilatura"
+
+
+DOUBTFUL = "<html><body><div class=menu><a href=/>Home</a></div><div>{}</div></body></html>"
+"""Neither long nor marked as anything: nobody can be sure."""
+
+
+@pytest.mark.parametrize(("max_routed", "n_routed"), [(0.0, 0), (0.1, 1), (0.25, 2), (1.0, 4)])
+def test_only_the_most_doubtful_pages_are_routed(tmp_path: Path, max_routed: float, n_routed: int) -> None:
+    """Of ten pages four are doubtful; int(.25 * 10) = 2."""
+    bodies = [page(ENGLISH * (i + 3)) for i in range(6)]
+    bodies += [DOUBTFUL.format(f"{words} gulls").encode() for words in ("Harbour and", "Lighthouse and", "Night and", "Bread for")]
+    file = warc(tmp_path / "a.warc.gz", [(f"http://{i}.example/", body) for i, body in enumerate(bodies)])
+    extract = ExtractSettings(max_routed=max_routed)
+    documents, _, out = run(tmp_path, IngestSettings(files=(file,), extract=extract))
+    doubts = [json.loads(document["metadata"])["extraction_doubt"] for document in documents]
+    assert [doubt >= extract.min_doubt for doubt in doubts] == [False] * 6 + [True] * 4
+    routed = [
+        doubt for doubt, document in zip(doubts, documents, strict=True) if document["extractor"] == "trafilatura"
+    ]
+    assert out.counts["routed"] == len(routed) == n_routed
+    assert sorted(routed) == sorted(doubts)[len(doubts) - n_routed :]
+
+
+def test_share_of_routed_pages_is_of_all_so_far(tmp_path: Path) -> None:
+    """Batches alone would be too small for a routed page: each file is a task's, and the room is carried over."""
+    settings = ExtractSettings(max_routed=0.5)
+    out = Outputs(tmp_path, 0)
+    extractor = PageExtractor(settings, out)
+    texts = [extractor([Page(DOUBTFUL.format(f"Harbour {i}, gulls and a boat").encode(), None)])[0] for i in range(4)]
+    assert [found.extractor for found in texts] == ["datassay", "trafilatura", "datassay", "trafilatura"]
 
 
 def test_same_payload_is_extracted_once(tmp_path: Path) -> None:
@@ -159,9 +194,10 @@ def test_limits_are_reasons_and_leave_the_task_whole(tmp_path: Path) -> None:
 
 
 def test_guarded_page_makes_the_task_partial(tmp_path: Path) -> None:
-    slow = b"<html><body>" + b"<p>word and word. " * 20_000
+    slow = b"<html><body>" + b"<p>word and word. " * 60_000
     file = warc(tmp_path / "a.warc.gz", [("http://a.example/", slow), ("http://b.example/", page(ENGLISH * 3))])
-    settings = IngestSettings(files=(file,), extract=ExtractSettings(guard=GuardLimits(max_seconds=0.05)))
+    guard = GuardLimits(max_seconds=0.05)
+    settings = IngestSettings(files=(file,), extract=ExtractSettings(profile="quality", guard=guard))
     _, records, out = run(tmp_path, settings)
     assert [record["reason"] for record in records] == ["guarded", None]
     assert out.is_partial
@@ -215,7 +251,7 @@ def test_awkward_archive(shared: Path, tmp_path: Path) -> None:
     reasons = {
         kinds[r["source_id"]]: r["reason"] for r in records if kinds.get(r["source_id"]) in ("deep_nesting", "huge")
     }
-    assert reasons == {"deep_nesting": "too_deep", "huge": "too_large"}
+    assert reasons == {"deep_nesting": None, "huge": "too_large"}
     real = [r["outcome"] for r in records if kinds.get(r["source_id"]) == "page"]
     assert real.count("page") >= 0.98 * 327
     assert not out.is_partial

@@ -1,0 +1,173 @@
+"""Trains the classifier of blocks that finds a page's main text, or says how good one is by cross-validation.
+
+    python benchmarks/extraction_model.py ../shared/data train corpus/data/main_text.npz
+    python benchmarks/extraction_model.py ../shared/data validate
+
+Needs the shared data and `pip install datassay[extractor] readability-lxml`. Examples are
+
+- gold: pages of scrapinghub/article-extraction-benchmark, whose text people typed, and of mozilla/readability's tests;
+- distilled: pages of adbar/htmldate on which trafilatura and readability-lxml agree (F1 of words from .8 on), unless
+  they share fifteen 8-grams or more with a gold text. They count half, less the less the two agree; blocks on which
+  trafilatura's settings for recall and for precision differ count a fifth of that.
+
+Cross-validation: five folds of one gold set's pages; each is answered by a classifier trained on the other four, on
+the other gold set and on what was distilled. F1 as in extraction_f1.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lxml.html
+import numpy as np
+import orjson
+import readability
+import zstandard
+from extraction_f1 import page_shares, scores
+
+from datassay.corpus.charset import decode
+from datassay.corpus.extract import quality_text
+from datassay.corpus.html.classifier import Classifier, main_blocks, save
+from datassay.corpus.html.render import written
+from datassay.corpus.html.scan import scan
+from datassay.corpus.html.training import Example, Prepared, prepare, train
+from datassay.corpus.readers import read_records
+from datassay.corpus.records import InputFile
+
+GOLD_SETS = ("aeb-", "readability-")
+N_FOLDS = 5
+MIN_AGREEMENT = 0.8
+MAX_SHARED_GRAMS = 15
+MIN_WORDS = 25
+WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class GoldPage:
+    """A page of the gold file."""
+
+    name: str
+    example: Example
+    prepared: Prepared | None
+
+
+def gold_pages(data: Path) -> list[GoldPage]:
+    path = data / "extraction" / "dev.jsonl.zst"
+    reader = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(path.open("rb"))
+    pages = []
+    for line in io.BufferedReader(reader):
+        row = orjson.loads(line)
+        example = Example(row["html"].encode(), row["text"])
+        pages.append(GoldPage(row["id"], example, prepare(example)))
+    return pages
+
+
+def distilled(data: Path, gold: Sequence[GoldPage]) -> Iterator[Example]:
+    """Pages of the archive that belong to no benchmark, with the text on which extractors agree."""
+    truth = (orjson.loads(line) for line in (data / "web" / "dev-truth.jsonl").open("rb"))
+    wanted = {line["offset"] for line in truth if line["kind"] == "page" and "adbar/htmldate" in line.get("source", "")}
+    known = set().union(*(grams(page.example.text) for page in gold))
+    archive = data / "web" / "dev.warc.gz"
+    file = InputFile(str(archive), archive.name, archive.stat().st_size, "")
+    for record in read_records(file, fields={}):
+        if record.html is None or record.offset not in wanted:
+            continue
+        html = decode(record.html, record.charset)[0]
+        text = quality_text(html)
+        agreement = word_f1(text, readable_text(html))
+        if agreement < MIN_AGREEMENT or len(WORD.findall(text)) < MIN_WORDS:
+            continue
+        if len(grams(text) & known) < MAX_SHARED_GRAMS:
+            yield Example(html.encode(), text, precise_text(html), weight=0.5 * agreement**2)
+
+
+def precise_text(html: str) -> str:
+    import trafilatura
+
+    found = trafilatura.extract(html, fast=True, favor_precision=True, include_comments=False, deduplicate=False)
+    return found or ""
+
+
+def readable_text(html: str) -> str:
+    try:
+        return str(lxml.html.fromstring(readability.Document(html).summary()).text_content())
+    except (lxml.etree.LxmlError, readability.readability.Unparseable):
+        return ""
+
+
+def word_f1(a: str, b: str) -> float:
+    """Twice the words that two texts share, by those that they have."""
+    one, other = Counter(WORD.findall(a)), Counter(WORD.findall(b))
+    return 2 * sum((one & other).values()) / max(1, sum(one.values()) + sum(other.values()))
+
+
+def grams(text: str) -> set[tuple[str, ...]]:
+    words = WORD.findall(text)
+    return {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
+
+
+def answer(example: Example, classifier: Classifier) -> tuple[str, float]:
+    """The text that a classifier finds in a page, and its doubt."""
+    content = np.frombuffer(example.html, np.uint8)
+    page = scan(content)
+    keep, doubt = main_blocks(page, classifier)
+    return written(content, page, keep), doubt
+
+
+def validate(gold: Sequence[GoldPage], others: Sequence[Prepared], seed: int) -> None:
+    for prefix in GOLD_SETS:
+        own = [page for page in gold if page.name.startswith(prefix)]
+        rest = [page.prepared for page in gold if not page.name.startswith(prefix)]
+        folds = np.random.default_rng(7).permutation(len(own)) % N_FOLDS
+        alone, routed, n_routed = [], [], 0
+        for k in range(N_FOLDS):
+            learned = [page.prepared for page, fold in zip(own, folds, strict=True) if fold != k] + rest
+            classifier = train([*(page for page in learned if page is not None), *others], seed=seed)
+            for page, fold in zip(own, folds, strict=True):
+                if fold != k:
+                    continue
+                text, doubt = answer(page.example, classifier)
+                alone.append((doubt, page_shares(page.example.text, text), page.example))
+        limit = sorted((doubt for doubt, _, _ in alone), reverse=True)[int(0.05 * len(alone))]
+        for doubt, shares, example in alone:
+            is_routed = doubt >= 0.3 and doubt > limit
+            n_routed += is_routed
+            second = quality_text(example.html.decode()) if is_routed else ""
+            routed.append(page_shares(example.text, second) if second else shares)
+        f1, precision, recall = scores([shares for _, shares, _ in alone])
+        print(f"seed {seed}  {prefix:13} alone F1 {f1:.4f}  P {precision:.4f}  R {recall:.4f}", end="  ")
+        f1, precision, recall = scores(routed)
+        print(f"balanced ({n_routed} of {len(own)} routed) F1 {f1:.4f}  P {precision:.4f}  R {recall:.4f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("verb", choices=["train", "validate"])
+    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=1, help="of validation")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # readability's, a line a page
+    gold = gold_pages(options.data)
+    others = [page for example in distilled(options.data, gold) if (page := prepare(example)) is not None]
+    known = [page.prepared for page in gold if page.prepared is not None]
+    print(f"{len(known)} gold and {len(others)} distilled pages")
+    if options.verb == "validate":
+        for seed in range(1, options.seeds + 1):
+            validate(gold, others, seed)
+        return
+    if options.model is None:
+        parser.error("train: where to write the model?")
+    save(train([*known, *others]), options.model)
+    print(f"{options.model}: {options.model.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Training the classifier of blocks: two stages of gradient-boosted trees on pages whose text is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datassay.corpus.html.classifier import Classifier
+from datassay.corpus.html.features import N_FEATURES, Measured, add_probabilities, measure
+from datassay.corpus.html.labels import block_words, labels
+from datassay.corpus.html.scan import Scan, scan
+from datassay.corpus.html.trees import Trees, probabilities
+from datassay.corpus.html.units import united
+
+if TYPE_CHECKING:
+    import lightgbm
+
+Floats = NDArray[np.float32]
+
+PARAMETERS = {
+    "objective": "binary",
+    "num_leaves": 15,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "min_data_in_leaf": 25,
+    "lambda_l2": 5,
+    "max_bin": 127,
+    "num_threads": 1,  # more would add in another order
+    "deterministic": True,
+    "verbose": -1,
+}
+"""Of LightGBM. Leaves from 15 to 31, the weights and limits below within a factor of two: all within noise."""
+ROUNDS = (60, 150)
+"""Trees of the first and the second stage…"""
+RATES = (0.12, 0.06)
+"""…and their learning rates."""
+FOLDS = 4
+"""The second stage learns from probabilities of first stages that have not seen the page, trained on the others."""
+UNSURE_WEIGHT = 0.2
+"""Of a block on which two teachers disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A page with the text that it should give."""
+
+    html: bytes  # UTF-8
+    text: str
+    other_text: str | None = None
+    """A second opinion: blocks on which the two differ count less."""
+    weight: float = 1.0
+    """Of the page; 1 for text that people marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An example's blocks: features, whether each is wanted, and how much it counts."""
+
+    page: Scan
+    measured: Measured
+    is_wanted: NDArray[np.bool_]
+    weight: Floats
+
+
+def prepare(example: Example) -> Prepared | None:
+    """The blocks of an example; None if the page has none. A block counts by its share of the wanted words, at most as
+    much as the whole page of another."""
+    content = np.frombuffer(example.html, np.uint8)
+    page, _ = united(scan(content))
+    if not len(page.blocks):
+        return None
+    words = block_words(content, page)
+    share = labels(words, example.text)
+    n_words = np.array([len(block) for block in words], np.float32)
+    n_wanted = n_words[share >= 0.5].sum()
+    weight: NDArray[np.floating[Any]] = np.minimum((n_words + 2) / (n_wanted + 60), 1) * example.weight
+    if example.other_text is not None:
+        other = labels(words, example.other_text)
+        weight = weight * np.where(np.abs(share - other) > 0.5, UNSURE_WEIGHT, 1)
+        share = (share + other) / 2
+    return Prepared(page, measure(page), share >= 0.5, weight.astype(np.float32))
+
+
+def train(pages: Sequence[Prepared], *, seed: int = 1, rounds: tuple[int, int] = ROUNDS) -> Classifier:
+    """A classifier from these pages. The same pages in the same order and the same seed give the same one."""
+    fold = np.random.default_rng(seed).permutation(len(pages)) % FOLDS
+    for k in range(FOLDS):
+        stage = _stage([page for page, f in zip(pages, fold, strict=True) if f != k], 0, rounds, seed)
+        for page, f in zip(pages, fold, strict=True):
+            if f == k:
+                everything = np.ones(len(page.weight), np.bool_)
+                p = probabilities(stage, page.measured.features, everything)
+                add_probabilities(page.page, page.measured, p)
+    return Classifier(_stage(pages, 0, rounds, seed), _stage(pages, 1, rounds, seed))
+
+
+def _stage(pages: Sequence[Prepared], number: int, rounds: tuple[int, int], seed: int) -> Trees:
+    import lightgbm
+
+    n_features = N_FEATURES if number == 0 else pages[0].measured.features.shape[1]
+    features = np.concatenate([page.measured.features[:, :n_features] for page in pages])
+    wanted = np.concatenate([page.is_wanted for page in pages])
+    weight = np.concatenate([page.weight for page in pages])
+    data = lightgbm.Dataset(features, wanted, weight=weight / weight.mean())
+    parameters = {**PARAMETERS, "learning_rate": RATES[number], "seed": seed}
+    return flat(lightgbm.train(parameters, data, rounds[number]))
+
+
+def flat(booster: lightgbm.Booster) -> Trees:
+    """LightGBM's trees as arrays."""
+    feature: list[int] = []
+    value: list[float] = []
+    left: list[int] = []
+    root = []
+    for tree in booster.dump_model()["tree_info"]:
+        root.append(len(feature))
+        waiting: list[tuple[dict[str, Any], int]] = [(tree["tree_structure"], len(feature))]
+        _extend(feature, value, left, 1)
+        while waiting:
+            node, place = waiting.pop()
+            if "leaf_value" in node:
+                value[place] = node["leaf_value"]
+                continue
+            feature[place], value[place], left[place] = node["split_feature"], node["threshold"], len(feature)
+            waiting += [(node["left_child"], len(feature)), (node["right_child"], len(feature) + 1)]
+            _extend(feature, value, left, 2)
+    return Trees(
+        np.array(feature, np.int16), np.array(value, np.float32), np.array(left, np.int32), np.array(root, np.int32)
+    )
+
+
+def _extend(feature: list[int], value: list[float], left: list[int], n: int) -> None:
+    feature += [-1] * n
+    value += [0.0] * n
+    left += [0] * n
