@@ -136,10 +136,9 @@ def _members(inputs: Inputs, settings: KeepSettings, ids: pa.Array) -> pa.Table:
     """The documents with these ids, of the files and of the index, with `is_old`."""
     found = [MEMBER.empty_table().append_column("is_old", pa.array([], pa.bool_()))]
     marks = _Marks(ids)
-    for batch in _documents(inputs, settings):
-        found.append(_with_age(batch.filter(marks.may_hold(batch["id"])), is_old=False))
-    for batch in old_members(settings.old, ids):
-        found.append(_with_age(batch, is_old=True))
+    batches = (batch.filter(marks.may_hold(batch["id"])) for batch in _documents(inputs, settings))
+    found += [_with_age(batch, is_old=False) for batch in batches]
+    found += [_with_age(batch, is_old=True) for batch in old_members(settings.old, ids)]
     members = pa.concat_tables(found)
     return members.filter(pc.is_in(members["id"], value_set=ids))
 
