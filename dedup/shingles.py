@@ -63,7 +63,8 @@ def shingles(texts: pa.Array, *, words: int, characters: int, by_characters: boo
     32 bits are too few to tell millions of short texts apart.
     """
     offsets, data = text_buffers(texts)
-    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, words, characters, by_characters)
+    longest = int(np.max(np.diff(offsets), initial=0))
+    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, longest, words, characters, by_characters)
     return ShingleSets(bounds, hashes, is_by_characters)
 
 
@@ -81,13 +82,17 @@ def _hash_shingles(
     offsets: NDArray[np.int64],
     data: NDArray[np.uint8],
     tables: Tables,
+    longest: int,
     k_words: int,
     k_characters: int,
     all_by_characters: bool,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]:
-    """Hashes of the shingles of all documents, in order of text; their bounds; whether by characters."""
+    """Hashes of the shingles of all documents, in order of text; their bounds; whether by characters.
+
+    longest: bytes of the longest document; NumPy finds it, because compiled code that calls np.max makes each process
+             load all of numba's mathematics, and scipy.linalg with it
+    """
     n_documents = len(offsets) - 1
-    longest = np.max(np.diff(offsets)) if n_documents else 0
     # a character has at most 3/2 of its bytes in lower case; zeros behind, so that the last word ends, too
     space = (longest + longest // 2 + 4 * 64) // 8
     words_of_8 = np.zeros(space, np.uint64)
