@@ -82,7 +82,8 @@ def keep(inputs: Inputs, settings: KeepSettings, out: Outputs) -> None:
     """Choose one document of each cluster. Reads `pairs`, `documents` of `sign`, and columns of the documents.
 
     Writes `kept` and `duplicates`, both in order of the documents. Counts `documents`, `kept`, `duplicates`,
-    `clusters`, and `duplicates_of_index`. In memory are those documents that have a copy.
+    `clusters`, and `duplicates_of_index`. In memory are those documents that have a copy, and at first a few of the
+    others.
     """
     edges = read_edges(inputs.all("pairs"))
     members = _members(inputs, settings, ends_of(edges))
