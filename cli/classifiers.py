@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
+from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.query import table
-from datassay.cli.recipe import settings_mistakes
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.inputs import find_inputs

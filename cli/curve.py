@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.nearest import nearest
 from datassay.cli.query import table
-from datassay.cli.recipe import settings_mistakes
 from datassay.corpus.errors import RecipeError
 from datassay.dedup.budget import LOW_SIMILARITY, CorpusSize, estimate
 from datassay.dedup.settings import (

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from datassay.cli.curve import parse_minhash, with_limit
+from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.progress import Progress
-from datassay.cli.recipe import settings_mistakes
 from datassay.cli.run_folder import stage_entry, update_manifest
 from datassay.cli.session import Terminated, engine_of, locked, stopped_by_signals
 from datassay.corpus.engine import Engine
@@ -23,6 +23,7 @@ from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
 from datassay.corpus.store import Outputs, link_or_copy, remove_leftovers
+from datassay.corpus.without_pandas import leave_pandas_out, without_pandas
 from datassay.dedup import index as indexes
 from datassay.dedup import keep
 from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
@@ -67,6 +68,7 @@ def dedup_files(request: Request) -> tuple[int, str]:
         request = replace(request, against=[one if _is_same(path, one) else path for path in request.against])
     _check_request(request)
     with ExitStack() as stack:
+        stack.enter_context(without_pandas())
         stack.enter_context(locked(request.output))
         if request.append is not None:  # until the end: what is added has been compared with all that is there
             stack.enter_context(locked(request.append, is_index=True))
@@ -76,7 +78,7 @@ def dedup_files(request: Request) -> tuple[int, str]:
         stack.enter_context(stopped_by_signals())
         progress = stack.enter_context(Progress())
         try:
-            with engine_of(request.workers) as engine:
+            with engine_of(request.workers, initialize=leave_pandas_out) as engine:
                 return 0, _Run(request, settings, old, engine, progress)()
         except (KeyboardInterrupt, Terminated) as stop:
             progress.note("stopped; the same command continues")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.progress import Progress
 from datassay.cli.query import table
-from datassay.cli.recipe import settings_mistakes
 from datassay.cli.run_folder import RunFolder
 from datassay.corpus.errors import InputError, MissingExtraError, RecipeError
 from datassay.corpus.inputs import find_inputs

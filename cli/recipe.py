@@ -98,14 +98,6 @@ def explain(path: Path, source: str, problem: Any) -> str:
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 
 
-def settings_mistakes(error: ValidationError, *section: str) -> str:
-    """What is wrong with settings that came from a command line, each with its name, which is in this section."""
-    return "; ".join(
-        f"{'.'.join(map(str, (*section, *problem['loc'])))}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors()
-    )
-
-
 def _fields(location: Sequence[int | str]) -> list[str]:
     """The keys that the table at `location` knows, from the JSON schema."""
     schema = Recipe.model_json_schema()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,11 +17,12 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def engine_of(n_workers: int) -> Iterator[Engine]:
+def engine_of(n_workers: int, *, initialize: Callable[[], None] | None = None) -> Iterator[Engine]:
+    """The engine for so many processes, 0 for this one alone; initialize: what each worker does first."""
     if n_workers == 0:
         yield InlineEngine()
     else:
-        with LocalEngine(n_workers) as engine:
+        with LocalEngine(n_workers, initialize=initialize) as engine:
             yield engine
 
 

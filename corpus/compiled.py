@@ -14,7 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, overload
 
-from numba import njit
+from numba import njit, version_info
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 PACKAGES = ("corpus", "dedup", "filters")
 """Which hold compiled functions."""
@@ -27,7 +29,32 @@ def compiled(function: Callable[..., Any], /) -> Any: ...
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]: ...
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """The function, compiled when it is first called; as a decorator with or without options of `numba.njit`."""
-    return njit(cache=True, **options) if function is None else njit(cache=True)(function)
+    if function is None:
+        return lambda function: _compiled(function, options)
+    return _compiled(function, {})
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    dispatcher = njit(cache=True, **options)(function)
+    if version_info.short == _Cache.NUMBA:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache, which reads machine code without first loading all that the compiler needs.
+
+    That takes each process 0.25 s of CPU (measured). When there is something to compile, the compiler loads it by
+    itself. What machine code needs besides is numba's own affair, so other versions than this one keep their cache.
+    """
+
+    NUMBA = (0, 68)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What is on disk for this signature, None if nothing is."""
+        rtsys.initialize(target_context)  # counts references to arrays
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def forget_stale(root: Path) -> bool:

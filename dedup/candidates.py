@@ -22,7 +22,7 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import StoreError
-from datassay.corpus.shuffle import covering_partitions, partition_of, read_partition, shuffle_file
+from datassay.corpus.shuffle import covering_partitions, n_partitions_of, partition_of, read_partition, shuffle_file
 from datassay.corpus.store import Outputs
 from datassay.dedup.stored import StoredShard
 from datassay.dedup.twice import may_come_twice
@@ -103,10 +103,12 @@ def _read_bands(
     keys, ranks, documents = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     paths = (*inputs.all("bands"), *(shard.bands.path for shard in settings.old))
     for path, first in zip(paths, bounds.tolist(), strict=False):
+        holds_others = n_partitions_of(path) < settings.n_partitions
         for part in covering_partitions(path, settings.partition, settings.n_partitions):
             for batch in read_partition(path, part):
-                found = partition_of(np.asarray(batch["key"]), settings.n_partitions)
-                batch = batch.filter(pa.array(found == settings.partition))
+                if holds_others:
+                    found = partition_of(np.asarray(batch["key"]), settings.n_partitions)
+                    batch = batch.filter(pa.array(found == settings.partition))
                 keys.append(np.asarray(batch["key"]))
                 ranks.append(np.asarray(batch["rank"]))
                 documents.append(np.asarray(batch["row"]) + np.int64(first))

@@ -21,6 +21,7 @@ from datassay.corpus.shuffle import read_partition
 from datassay.corpus.store import Outputs, read_batches
 from datassay.dedup.clusters import resolve
 from datassay.dedup.exact import KEY_PAIR
+from datassay.dedup.minhash import id_ranks
 from datassay.dedup.settings import KeepCriterion
 from datassay.dedup.stored import StoredShard
 from datassay.dedup.texts import LISTED, FilePart, read_columns
@@ -81,10 +82,11 @@ def keep(inputs: Inputs, settings: KeepSettings, out: Outputs) -> None:
     """Choose one document of each cluster. Reads `pairs`, `documents` of `sign`, and columns of the documents.
 
     Writes `kept` and `duplicates`, both in order of the documents. Counts `documents`, `kept`, `duplicates`,
-    `clusters`, and `duplicates_of_index`. In memory are those documents that have a copy.
+    `clusters`, and `duplicates_of_index`. In memory are those documents that have a copy, and at first a few of the
+    others.
     """
     edges = read_edges(inputs.all("pairs"))
-    members = pa.concat_tables(_members(inputs, settings, ends_of(edges)))
+    members = _members(inputs, settings, ends_of(edges))
     duplicates = find_duplicates(edges, members, settings)
     old = members.filter(members["is_old"])["id"]
     out.counts["duplicates_of_index"] += pc.sum(pc.is_in(duplicates["kept_for"], value_set=old)).as_py() or 0
@@ -103,17 +105,20 @@ def find_duplicates(edges: pa.Table, members: pa.Table, settings: KeepSettings) 
 
 
 def write_choice(duplicates: pa.Table, documents: Iterator[pa.RecordBatch], out: Outputs) -> None:
-    """Write `duplicates`, and as `kept` all others of the documents (MEMBER)."""
+    """Write `duplicates`, and as `kept` all others of the documents (MEMBER); both come in the same order."""
     out.counts["duplicates"] += len(duplicates)
     out.counts["clusters"] += pc.count_distinct(duplicates["cluster"]).as_py()
     with out.parquet("duplicates", DUPLICATE) as shard:
         for batch in duplicates.combine_chunks().to_batches(max_chunksize=65_536):
             shard.write(batch)
     dropped = duplicates["id"].combine_chunks()
+    n_dropped = 0
     with out.parquet("kept", KEPT) as shard:
         for batch in documents:
             out.counts["documents"] += batch.num_rows
-            stays = batch.filter(pc.invert(pc.is_in(batch["id"], value_set=dropped)))
+            following = dropped.slice(n_dropped, batch.num_rows)  # of all, a set would be made anew for each batch
+            stays = batch.filter(pc.invert(pc.is_in(batch["id"], value_set=following)))
+            n_dropped += batch.num_rows - stays.num_rows
             out.counts["kept"] += stays.num_rows
             shard.write(stays.select(KEPT.names).cast(KEPT))
 
@@ -128,13 +133,31 @@ def ends_of(edges: pa.Table) -> pa.Array:
     return pa.chunked_array([*edges["a"].chunks, *edges["b"].chunks], pa.string()).unique()
 
 
-def _members(inputs: Inputs, settings: KeepSettings, ids: pa.Array) -> Iterator[pa.Table]:
+def _members(inputs: Inputs, settings: KeepSettings, ids: pa.Array) -> pa.Table:
     """The documents with these ids, of the files and of the index, with `is_old`."""
-    yield MEMBER.empty_table().append_column("is_old", pa.array([], pa.bool_()))
-    for batch in _documents(inputs, settings):
-        yield _with_age(batch.filter(pc.is_in(batch["id"], value_set=ids)), is_old=False)
-    for batch in old_members(settings.old, ids):
-        yield _with_age(batch, is_old=True)
+    found = [MEMBER.empty_table().append_column("is_old", pa.array([], pa.bool_()))]
+    marks = _Marks(ids)
+    batches = (batch.filter(marks.may_hold(batch["id"])) for batch in _documents(inputs, settings))
+    found += [_with_age(batch, is_old=False) for batch in batches]
+    found += [_with_age(batch, is_old=True) for batch in old_members(settings.old, ids)]
+    members = pa.concat_tables(found)
+    return members.filter(pc.is_in(members["id"], value_set=ids))
+
+
+class _Marks:
+    """Tells of most ids that they are not among some; Arrow would make a set of all of those anew for each batch."""
+
+    def __init__(self, ids: pa.Array) -> None:
+        self._n_bits = min(32, (16 * len(ids)).bit_length())
+        self._marks = np.zeros(1 << self._n_bits, np.bool_)
+        self._marks[self._places(ids)] = True
+
+    def _places(self, ids: pa.Array) -> NDArray[np.uint64]:
+        return id_ranks(ids) >> np.uint64(32 - self._n_bits)
+
+    def may_hold(self, ids: pa.Array) -> pa.Array:
+        """True for all that are among them, and for a sixteenth of the others."""
+        return pa.array(self._marks[self._places(ids)])
 
 
 def _with_age(batch: pa.RecordBatch, *, is_old: bool) -> pa.Table:

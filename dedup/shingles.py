@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
@@ -32,11 +33,7 @@ _HIGHS = np.uint64(0x8080808080808080)
 _SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _GATHER = np.uint64(0x0102040810204080)
 """Times a word with the lowest bit of each byte: the upper byte has bit i of byte i."""
-_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-"""Its 64 runs of six bits differ: times 2**n, the upper six bits tell n (Leiserson, Prokop, Randall 1998)."""
-_PLACES = np.zeros(64, np.int64)
-for _n in range(64):
-    _PLACES[(0x03F79D71B4CB0A89 << _n & 2**64 - 1) >> 58] = _n
+_0, _1, _8 = np.uint64(0), np.uint64(1), np.uint64(8)
 _WORD_SEED = np.uint64(0xCBF29CE484222325)
 _WORD_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 _RUN_FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -66,7 +63,8 @@ def shingles(texts: pa.Array, *, words: int, characters: int, by_characters: boo
     32 bits are too few to tell millions of short texts apart.
     """
     offsets, data = text_buffers(texts)
-    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, words, characters, by_characters)
+    longest = int(np.max(np.diff(offsets), initial=0))
+    hashes, bounds, is_by_characters = _hash_shingles(offsets, data, TABLES, longest, words, characters, by_characters)
     return ShingleSets(bounds, hashes, is_by_characters)
 
 
@@ -84,19 +82,22 @@ def _hash_shingles(
     offsets: NDArray[np.int64],
     data: NDArray[np.uint8],
     tables: Tables,
+    longest: int,
     k_words: int,
     k_characters: int,
     all_by_characters: bool,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]:
-    """Hashes of the shingles of all documents, in order of text; their bounds; whether by characters."""
+    """Hashes of the shingles of all documents, in order of text; their bounds; whether by characters.
+
+    longest: bytes of the longest document; NumPy finds it, because compiled code that calls np.max makes each process
+             load all of numba's mathematics, and scipy.linalg with it
+    """
     n_documents = len(offsets) - 1
-    longest = np.max(np.diff(offsets)) if n_documents else 0
     # a character has at most 3/2 of its bytes in lower case; zeros behind, so that the last word ends, too
     space = (longest + longest // 2 + 4 * 64) // 8
     words_of_8 = np.zeros(space, np.uint64)
     lower = words_of_8.view(np.uint8)
     words, runs = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
-    edges = np.empty(len(lower) + 2, np.int32)
     hashes = np.empty((offsets[-1] - offsets[0]) // 5 + 2, np.uint32)  # enough for most texts
     bounds, by_characters = np.zeros(n_documents + 1, np.int64), np.empty(n_documents, np.bool_)
     end = 0
@@ -107,7 +108,7 @@ def _hash_shingles(
             n_words = _hash_characters(lower, n_bytes, words)
         else:
             by_characters[i], k = False, k_words
-            n_words = _hash_words(words_of_8, n_bytes, edges, words)
+            n_words = _hash_words(words_of_8, n_bytes, words)
         if end + n_words + 2 > len(hashes):
             more = np.empty(2 * len(hashes) + n_words, np.uint32)
             more[:end] = hashes[:end]
@@ -211,58 +212,55 @@ def _encode(code: int, out: NDArray[np.uint8], i: int) -> int:
 
 
 @compiled
-def _word_edges(words_of_8: NDArray[np.uint64], n_bytes: int, edges: NDArray[np.int32]) -> int:
-    """Write where each run of bytes that are not zero begins and ends; how many runs there are.
-
-    Of 64 bytes at once one bit each says whether they are zero; where it changes is an edge.
-    """
-    n_edges = 0
-    before = np.uint64(0)
-    for block in range(0, n_bytes // 8 + 1, 8):  # one more byte than there are: the last run ends there
-        bits = np.uint64(0)
-        for j in range(8):
-            eight = words_of_8[block + j]
-            filled = ((eight & _SEVENS) + _SEVENS | eight) & _HIGHS  # the upper bit of each byte that is not zero
-            bits |= ((filled >> np.uint64(7)) * _GATHER >> np.uint64(56)) << np.uint64(8 * j)
-        changes = bits ^ (bits << np.uint64(1) | before)
-        before = bits >> np.uint64(63)
-        while changes != 0:
-            lowest = changes & (~changes + np.uint64(1))
-            edges[n_edges] = block * 8 + _PLACES[lowest * _DE_BRUIJN >> np.uint64(58)]
-            n_edges += 1
-            changes ^= lowest
-    return n_edges // 2
-
-
-@compiled
-def _hash_words(
-    words_of_8: NDArray[np.uint64], n_bytes: int, edges: NDArray[np.int32], hashes: NDArray[np.uint64]
-) -> int:
+def _hash_words(words_of_8: NDArray[np.uint64], n_bytes: int, hashes: NDArray[np.uint64]) -> np.int64:
     """Write the hash of each run of bytes that are not zero; how many there are.
 
     words_of_8: the bytes, eight at a time
-    edges:      room for two numbers a word
+
+    Of 64 bytes at once one bit each says whether they are zero; where it changes, a word begins or ends. All numbers
+    are unsigned: an index that could be negative would be looked at twice.
     """
-    n_words = _word_edges(words_of_8, n_bytes, edges)
-    for word in range(n_words):
-        place, end = int(edges[2 * word]), int(edges[2 * word + 1])
-        value = _WORD_SEED
-        while end - place > 8:
-            value = (value ^ _eight_bytes(words_of_8, place)) * _WORD_FACTOR
-            value ^= value >> np.uint64(32)
-            place += 8
-        last = _eight_bytes(words_of_8, place) & (_ALL >> np.uint64(64 - 8 * (end - place)))
-        hashes[word] = _mix((value ^ last) * _WORD_FACTOR)
-    return int(n_words)
+    n_words = start = goes_on = _0
+    for block in range(_0, np.uint64(n_bytes // 8 + 1), _8):  # one more byte than there are: the last word ends there
+        bits = _0
+        for j in range(_8):
+            eight = words_of_8[block + j]
+            filled = ((eight & _SEVENS) + _SEVENS | eight) & _HIGHS  # the upper bit of each byte that is not zero
+            bits |= ((filled >> np.uint64(7)) * _GATHER >> np.uint64(56)) << (_8 * j)
+        changes = bits ^ (bits << _1 | goes_on)
+        is_inside = goes_on != _0
+        goes_on = bits >> np.uint64(63)
+        while changes != _0:
+            place = _8 * block + np.uint64(trailing_zeros(changes))
+            changes &= changes - _1
+            if is_inside:
+                hashes[n_words] = _hash_word(words_of_8, start, place)
+                n_words += _1
+            else:
+                start = place
+            is_inside = not is_inside
+    return np.int64(n_words)
 
 
 @compiled(inline="always")
-def _eight_bytes(words_of_8: NDArray[np.uint64], place: int) -> np.uint64:
+def _hash_word(words_of_8: NDArray[np.uint64], place: np.uint64, end: np.uint64) -> np.uint64:
+    """The hash of bytes place to end - 1, of one or more."""
+    value = _WORD_SEED
+    while end - place > _8:
+        value = (value ^ _eight_bytes(words_of_8, place)) * _WORD_FACTOR
+        value ^= value >> np.uint64(32)
+        place += _8
+    last = _eight_bytes(words_of_8, place) & (_ALL >> (np.uint64(64) - _8 * (end - place)))
+    return _mix((value ^ last) * _WORD_FACTOR)  # type: ignore[no-any-return]
+
+
+@compiled(inline="always")
+def _eight_bytes(words_of_8: NDArray[np.uint64], place: np.uint64) -> np.uint64:
     """Bytes place to place + 7, the first the lowest."""
-    shift = np.uint64((place & 7) << 3)
-    low, high = words_of_8[place >> 3], words_of_8[(place >> 3) + 1]
+    shift = (place & np.uint64(7)) << np.uint64(3)
+    low, high = words_of_8[place >> np.uint64(3)], words_of_8[(place >> np.uint64(3)) + _1]
     # a shift by 64 has no meaning
-    return (low >> shift) | ((high << np.uint64(1)) << (np.uint64(63) - shift))  # type: ignore[no-any-return]
+    return (low >> shift) | ((high << _1) << (np.uint64(63) - shift))  # type: ignore[no-any-return]
 
 
 @compiled

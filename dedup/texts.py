@@ -20,6 +20,7 @@ from datassay.corpus.records import InputFile
 from datassay.corpus.schema import document_ids
 from datassay.corpus.shuffle import ShuffleFile
 from datassay.corpus.store import read_batches
+from datassay.corpus.unicode import n_characters
 
 PART_BYTES = 64 << 20
 """Stored bytes of the row groups of a part."""
@@ -135,5 +136,4 @@ def _part_batches(
 
 def write_listed(file: ShuffleFile, batch: pa.RecordBatch) -> None:
     """Write ids and lengths of a batch of `read_texts` to a file of one partition."""
-    n_chars = pc.utf8_length(batch["text"]).cast(pa.int64())
-    file.write_round([batch["id"], n_chars], np.zeros(batch.num_rows, np.int64))
+    file.write_round([batch["id"], n_characters(batch["text"])], np.zeros(batch.num_rows, np.int64))

@@ -165,7 +165,7 @@ class _WaitingSets:
             at = pa.array(position[starts])
             self._half_parts.append(pa.record_batch([block.ids.take(at), lists.take(at), of_b], schema=HALF))
             self._partitions.append(shards[starts])
-        is_wanted = np.isin(block.rows, wanted)
+        is_wanted = np.isin(block.rows, wanted, kind="table")  # of few rows, without sorting
         if is_wanted.any():
             mask = pa.array(is_wanted)
             rows = pa.array(block.rows[is_wanted].astype(np.int32))

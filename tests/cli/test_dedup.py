@@ -71,6 +71,21 @@ def ids(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [row["source_id"] for row in rows]
 
 
+def test_a_process_loads_neither_filters_nor_what_others_only_ask_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", corpus(8))
+    code = (
+        "import sys\n"
+        f"sys.argv = ['datassay', 'dedup', {str(path)!r}, '-o', {str(tmp_path / 'out')!r}, '--workers', '0']\n"
+        "from datassay.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "print(sorted({'pandas', 'duckdb', 'datassay.filters.presets'} & sys.modules.keys()))\n"
+        "import pandas"  # once it is over it is there as ever
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (tmp_path / "out" / "kept.parquet").exists()
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
 def test_every_document_stays_or_has_one_that_stays_for_it(tmp_path: Path) -> None:
     texts = {**corpus(), "twin0": "the same words here", "twin1": "the same words here"}
     found = run(write(tmp_path / "a.parquet", texts), output=tmp_path / "run")

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from numba import version_info
+
 from datassay.corpus.compiled import forget_stale
 
 INNER = "from datassay.corpus.compiled import compiled\n@compiled\ndef inner(x):\n    return x + {}\n"
@@ -56,3 +59,15 @@ def test_a_folder_that_cannot_be_written_to_is_left_alone(tmp_path: Path) -> Non
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "__pycache__").write_text("a file where the folder should be")
     assert forget_stale(tmp_path)
+
+
+@pytest.mark.skipif(version_info.short != (0, 68), reason="other versions of numba keep their own cache")
+def test_what_is_compiled_already_is_read_without_what_the_compiler_needs(tmp_path: Path) -> None:
+    (tmp_path / "inner.py").write_text(INNER.format(1))
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from inner import inner\n"
+        "print(inner(1), inner.stats.cache_hits.total(), 'numba.np.linalg' in sys.modules)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [run.stdout.split() for run in runs] == [["2", "0", "True"], ["2", "1", "False"]]
