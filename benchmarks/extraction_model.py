@@ -38,11 +38,13 @@ from datassay.corpus.html.classifier import Classifier, main_blocks, save
 from datassay.corpus.html.render import written
 from datassay.corpus.html.scan import scan
 from datassay.corpus.html.training import Example, Prepared, prepare, train
+from datassay.corpus.page_extractor import ExtractSettings
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile
 
 GOLD_SETS = ("aeb-", "readability-")
 N_FOLDS = 5
+SETTINGS = ExtractSettings()
 MIN_AGREEMENT = 0.8
 MAX_SHARED_GRAMS = 15
 MIN_WORDS = 25
@@ -121,30 +123,33 @@ def answer(example: Example, classifier: Classifier) -> tuple[str, float]:
     return written(content, page, keep), doubt
 
 
+def unseen_answers(
+    gold: Sequence[GoldPage], others: Sequence[Prepared], *, prefix: str, seed: int
+) -> tuple[list[str], list[str], int]:
+    """The text that a classifier which has not seen the page finds in each of a gold set; the same with the most
+    doubtful ones given to trafilatura; and how many those were."""
+    own = [page for page in gold if page.name.startswith(prefix)]
+    rest = [page.prepared for page in gold if not page.name.startswith(prefix)]
+    folds = np.random.default_rng(7).permutation(len(own)) % N_FOLDS
+    found: list[tuple[str, float]] = [("", 0.0)] * len(own)
+    for k in range(N_FOLDS):
+        learned = [page.prepared for page, fold in zip(own, folds, strict=True) if fold != k] + rest
+        classifier = train([*(page for page in learned if page is not None), *others], seed=seed)
+        for i in np.flatnonzero(folds == k):
+            found[i] = answer(own[i].example, classifier)
+    doubtful = sorted(range(len(own)), key=lambda i: -found[i][1])[: int(SETTINGS.max_routed * len(own))]
+    routed = {i: quality_text(own[i].example.html.decode()) for i in doubtful if found[i][1] >= SETTINGS.min_doubt}
+    alone = [text for text, _ in found]
+    return alone, [routed.get(i) or text for i, text in enumerate(alone)], len(routed)
+
+
 def validate(gold: Sequence[GoldPage], others: Sequence[Prepared], seed: int) -> None:
     for prefix in GOLD_SETS:
-        own = [page for page in gold if page.name.startswith(prefix)]
-        rest = [page.prepared for page in gold if not page.name.startswith(prefix)]
-        folds = np.random.default_rng(7).permutation(len(own)) % N_FOLDS
-        alone, routed, n_routed = [], [], 0
-        for k in range(N_FOLDS):
-            learned = [page.prepared for page, fold in zip(own, folds, strict=True) if fold != k] + rest
-            classifier = train([*(page for page in learned if page is not None), *others], seed=seed)
-            for page, fold in zip(own, folds, strict=True):
-                if fold != k:
-                    continue
-                text, doubt = answer(page.example, classifier)
-                alone.append((doubt, page_shares(page.example.text, text), page.example))
-        limit = sorted((doubt for doubt, _, _ in alone), reverse=True)[int(0.05 * len(alone))]
-        for doubt, shares, example in alone:
-            is_routed = doubt >= 0.3 and doubt > limit
-            n_routed += is_routed
-            second = quality_text(example.html.decode()) if is_routed else ""
-            routed.append(page_shares(example.text, second) if second else shares)
-        f1, precision, recall = scores([shares for _, shares, _ in alone])
-        print(f"seed {seed}  {prefix:13} alone F1 {f1:.4f}  P {precision:.4f}  R {recall:.4f}", end="  ")
-        f1, precision, recall = scores(routed)
-        print(f"balanced ({n_routed} of {len(own)} routed) F1 {f1:.4f}  P {precision:.4f}  R {recall:.4f}", flush=True)
+        wanted = [page.example.text for page in gold if page.name.startswith(prefix)]
+        alone, routed, n_routed = unseen_answers(gold, others, prefix=prefix, seed=seed)
+        for name, texts in (("fast", alone), (f"balanced, {n_routed} routed", routed)):
+            f1, precision, recall = scores([page_shares(*pair) for pair in zip(wanted, texts, strict=True)])
+            print(f"seed {seed}  {prefix:13} {name:20} F1 {f1:.4f}  P {precision:.4f}  R {recall:.4f}", flush=True)
 
 
 def main() -> None:

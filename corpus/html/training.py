@@ -78,10 +78,10 @@ def prepare(example: Example) -> Prepared | None:
     share = labels(words, example.text)
     n_words = np.array([len(block) for block in words], np.float32)
     n_wanted = n_words[share >= 0.5].sum()
-    weight: NDArray[np.floating[Any]] = np.minimum((n_words + 2) / (n_wanted + 60), 1) * example.weight
+    weight = example.weight * np.minimum((n_words + 2) / (n_wanted + 60), np.float32(1))
     if example.other_text is not None:
         other = labels(words, example.other_text)
-        weight = weight * np.where(np.abs(share - other) > 0.5, UNSURE_WEIGHT, 1)
+        weight[np.abs(share - other) > 0.5] *= UNSURE_WEIGHT
         share = (share + other) / 2
     return Prepared(page, measure(page), share >= 0.5, weight.astype(np.float32))
 

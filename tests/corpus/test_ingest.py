@@ -151,7 +151,10 @@ DOUBTFUL = "<html><body><div class=menu><a href=/>Home</a></div><div>{}</div></b
 def test_only_the_most_doubtful_pages_are_routed(tmp_path: Path, max_routed: float, n_routed: int) -> None:
     """Of ten pages four are doubtful; int(.25 * 10) = 2."""
     bodies = [page(ENGLISH * (i + 3)) for i in range(6)]
-    bodies += [DOUBTFUL.format(f"{words} gulls").encode() for words in ("Harbour and", "Lighthouse and", "Night and", "Bread for")]
+    bodies += [
+        DOUBTFUL.format(f"{words} gulls").encode()
+        for words in ("Harbour and", "Lighthouse and", "Night and", "Bread for")
+    ]
     file = warc(tmp_path / "a.warc.gz", [(f"http://{i}.example/", body) for i, body in enumerate(bodies)])
     extract = ExtractSettings(max_routed=max_routed)
     documents, _, out = run(tmp_path, IngestSettings(files=(file,), extract=extract))
