@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 
+import numpy as np
+import pyarrow as pa
 from resiliparse.parse.encoding import detect_encoding
 
 BOMS = (
@@ -53,6 +55,27 @@ def decode(body: bytes, header: str | None = None) -> tuple[str, str]:
     """
     text, charset = _decode(body, header)
     return (text.replace("\0", "") if "\0" in text else text), charset
+
+
+def to_utf8(body: bytes, header: str | None = None) -> bytes:
+    """The page in UTF-8, without byte order mark and NUL characters: `decode`, but nothing is decoded that need not be."""
+    if is_plain_utf8(body):
+        return body
+    return decode(body, header)[0].encode("utf-8", "replace")
+
+
+def is_plain_utf8(body: bytes) -> bool:
+    """Whether `decode` would find exactly this text in UTF-8."""
+    if b"\0" in body or body.startswith(codecs.BOM_UTF8) or b"\x1b" in body:
+        return False
+    if body.isascii():
+        return True
+    ends = pa.py_buffer(np.array([0, len(body)], np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _decode(body: bytes, header: str | None) -> tuple[str, str]:

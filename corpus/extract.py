@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 
-from datassay.corpus.charset import decode
+from datassay.corpus.charset import decode, to_utf8
 from datassay.corpus.html.classifier import load, main_blocks
 from datassay.corpus.html.render import PLAIN, Style, written
-from datassay.corpus.html.scan import scan
+from datassay.corpus.html.scan import count_tags, scan
 from datassay.corpus.html.stated import article_body, stated
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # a warning a page otherwise; the reason says it here
@@ -79,10 +79,10 @@ def extract(
     limits = limits or ExtractionLimits()
     if len(body) > limits.max_bytes:
         return Extraction(reason="too_large")
-    if body.count(b"<") > limits.max_elements and count_elements(body)[0] > limits.max_elements:
-        return Extraction(reason="too_many_elements")
-    page = utf8(body, header_charset)
+    page = to_utf8(body, header_charset)
     content = np.frombuffer(page, np.uint8)
+    if count_tags(content) > limits.max_elements and count_elements(page)[0] > limits.max_elements:
+        return Extraction(reason="too_many_elements")
     found = scan(content)
     keep, doubt = main_blocks(found, load())
     text, extractor = written(content, found, keep, style), "datassay"
@@ -103,13 +103,6 @@ def extract(
         facts.url,
         facts.site_name,
     )
-
-
-def utf8(body: bytes, header_charset: str | None) -> bytes:
-    """The page in UTF-8, without byte order mark and NUL characters."""
-    text, charset = decode(body, header_charset)
-    is_as_it_was = charset == "utf-8" and len(text) and b"\0" not in body and not body.startswith(b"\xef\xbb\xbf")
-    return body if is_as_it_was else text.encode("utf-8", "replace")
 
 
 def is_in_reach(body: bytes, limits: ExtractionLimits) -> bool:

@@ -113,6 +113,15 @@ class Scan(NamedTuple):
     stated: Ints  # (N_STATED + MAX_LD, 2): bytes of what the page states about itself and of JSON-LD; 0, 0 where unset
 
 
+@compiled
+def count_tags(page: NDArray[np.uint8]) -> int:
+    """How many `<` a page has, and so how many tags at most."""
+    n_tags = 0
+    for byte in page:
+        n_tags += byte == ord("<")
+    return n_tags
+
+
 def scan(page: NDArray[np.uint8]) -> Scan:
     """The elements and blocks of a page in UTF-8."""
     return Scan(*_scan(page))
@@ -126,9 +135,7 @@ def _scan(page: NDArray[np.uint8]) -> tuple[Ints, Ints, Counts, Ints, Ints]:
     what is done there. `stack`: open elements, and the nearest block element of each; `state`: see DEPTH.
     """
     n = len(page)
-    n_tags = 1
-    for i in range(n):
-        n_tags += page[i] == ord("<")
+    n_tags = 1 + count_tags(page)
     nodes = np.zeros((n_tags + 1, 5), np.int64)
     blocks = np.empty((n_tags + 1, 5), np.int64)
     counts = np.empty((n_tags + 1, 18), np.float32)
@@ -550,6 +557,22 @@ def _hides(page: NDArray[np.uint8], first: int, last: int) -> bool:
     return False
 
 
+@compiled
+def _next_tag(page: NDArray[np.uint8], k: int) -> int:
+    """The first `<` from `k` on, or the page's end. Sixteen bytes at a time, which the compiler compares at once."""
+    n = len(page)
+    while k + 16 <= n:
+        found = False
+        for byte in page[k : k + 16]:
+            found |= byte == ord("<")
+        if found:
+            break
+        k += 16
+    while k < n and page[k] != ord("<"):
+        k += 1
+    return k
+
+
 @compiled(inline="always")
 def _raw_text(
     page: NDArray[np.uint8],
@@ -564,7 +587,8 @@ def _raw_text(
     n = len(page)
     end = k
     while end < n:
-        if page[end] == ord("<") and end + 1 < n and page[end + 1] == ord("/"):
+        end = _next_tag(page, end)
+        if end + 1 < n and page[end + 1] == ord("/"):
             value = FNV_BASIS
             at = end + 2
             while at < n and BYTE_CLASS[page[at]] & NAME:

@@ -15,6 +15,7 @@ from datassay.corpus.html.scan import Scan
 
 MAX_CHARS = 500
 """Of a statement; what is longer is cut."""
+_PLACES = {kind: [META_NAMES.index(name) for name in names] for kind, names in METADATA.items()}
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -42,7 +43,7 @@ def stated(page: bytes, scan: Scan) -> Stated:
         return one_line(page[first:last]) if last > first else None
 
     def of(kind: str) -> str | None:
-        return next((text for name in METADATA[kind] if (text := at(META_NAMES.index(name)))), None)
+        return next((text for place in _PLACES[kind] if (text := at(place))), None)
 
     author, date = of("author"), of("date")
     if not (author and date):

@@ -114,27 +114,39 @@ def _stage(pages: Sequence[Prepared], number: int, rounds: tuple[int, int], seed
 def flat(booster: lightgbm.Booster) -> Trees:
     """LightGBM's trees as arrays."""
     feature: list[int] = []
-    value: list[float] = []
+    limit: list[float] = []
     left: list[int] = []
-    root = []
+    leaf: list[float] = []
+    root, depth = [], []
     for tree in booster.dump_model()["tree_info"]:
         root.append(len(feature))
-        waiting: list[tuple[dict[str, Any], int]] = [(tree["tree_structure"], len(feature))]
-        _extend(feature, value, left, 1)
+        deepest = 0
+        waiting: list[tuple[dict[str, Any], int, int]] = [(tree["tree_structure"], len(feature), 0)]
+        _extend(feature, limit, left, leaf, n=1)
         while waiting:
-            node, place = waiting.pop()
+            node, place, level = waiting.pop()
+            deepest = max(deepest, level)
             if "leaf_value" in node:
-                value[place] = node["leaf_value"]
+                leaf[place] = node["leaf_value"]
                 continue
-            feature[place], value[place], left[place] = node["split_feature"], node["threshold"], len(feature)
-            waiting += [(node["left_child"], len(feature)), (node["right_child"], len(feature) + 1)]
-            _extend(feature, value, left, 2)
+            below = len(feature)
+            feature[place], limit[place], left[place] = node["split_feature"], node["threshold"], below
+            waiting += [(node["left_child"], below, level + 1), (node["right_child"], below + 1, level + 1)]
+            _extend(feature, limit, left, leaf, n=2)
+        depth.append(deepest)
     return Trees(
-        np.array(feature, np.int16), np.array(value, np.float32), np.array(left, np.int32), np.array(root, np.int32)
+        np.array(feature, np.int16),
+        np.array(limit, np.float32),
+        np.array(left, np.int32),
+        np.array(leaf, np.float32),
+        np.array(root, np.int32),
+        np.array(depth, np.int32),
     )
 
 
-def _extend(feature: list[int], value: list[float], left: list[int], n: int) -> None:
-    feature += [-1] * n
-    value += [0.0] * n
-    left += [0] * n
+def _extend(feature: list[int], limit: list[float], left: list[int], leaf: list[float], *, n: int) -> None:
+    """Room for nodes, which are leaves until they are more."""
+    left += range(len(left), len(left) + n)
+    feature += [0] * n
+    limit += [float("inf")] * n
+    leaf += [0.0] * n

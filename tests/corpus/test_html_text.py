@@ -98,16 +98,21 @@ def test_features_have_their_names() -> None:
 
 
 def test_trees_by_hand() -> None:
-    """One tree: x0 <= 1 gives 2, else x1 <= 0 gives -1, else 3; another gives .5 to all."""
+    """One tree: x0 <= 1 gives 2, else x1 <= 0 gives -1, else 3; another gives .5 to all. Leaves lead to themselves."""
+    inf = np.inf
     trees = Trees(
-        np.array([0, -1, 1, -1, -1, -1], np.int16),
-        np.array([1, 2, 0, -1, 3, 0.5], np.float32),
-        np.array([1, 0, 3, 0, 0, 0], np.int32),
-        np.array([0, 5], np.int32),
+        feature=np.array([0, 0, 1, 0, 0, 0], np.int16),
+        limit=np.array([1, inf, 0, inf, inf, inf], np.float32),
+        left=np.array([1, 1, 3, 3, 4, 5], np.int32),
+        leaf=np.array([0, 2, 0, -1, 3, 0.5], np.float32),
+        root=np.array([0, 5], np.int32),
+        depth=np.array([2, 0], np.int32),
     )
-    features = np.array([[1, 9], [2, 0], [2, 1], [0, 0]], np.float32)
-    found = probabilities(trees, features, np.array([True, True, True, False]))
-    assert found.tolist() == pytest.approx([1 / (1 + np.exp(-x)) for x in (2.5, -0.5, 3.5)] + [0], abs=1e-6)
+    features = np.array([[1, 9], [2, 0], [2, 1], [0, 0], [2, 0], [1, 0]], np.float32)
+    found = probabilities(trees, features, np.array([True, True, True, False, True, True]))
+    scores = [2.5, -0.5, 3.5, None, -0.5, 2.5]  # five blocks are more than go side by side
+    expected = [0.0 if score is None else 1 / (1 + np.exp(-score)) for score in scores]
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)
 
 
 ARTICLE = (
