@@ -102,8 +102,8 @@ class PageExtractor:
         return [found[key] for key in keys]
 
     def _first(self, page: Page) -> Extraction:
-        """Our own extractor's answer. Its time and memory are bounded by the bytes of a page, so it needs no guard, whose
-        signal compiled code does not expect; but after a worker's death every page is suspect."""
+        """Our own extractor's answer. Its time and memory are bounded by the bytes of a page, so it needs no guard,
+        whose signal compiled code does not expect; but after a worker's death every page is suspect."""
         function = partial(extract, page.html, header_charset=page.charset, limits=self._settings.limits)
         return self._guarded(function) if self._out.attempt > 0 else function()
 

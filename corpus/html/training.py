@@ -82,7 +82,7 @@ def prepare(example: Example) -> Prepared | None:
     if example.other_text is not None:
         other = labels(words, example.other_text)
         weight[np.abs(share - other) > 0.5] *= UNSURE_WEIGHT
-        share = (share + other) / 2
+        share = (share + other) * np.float32(0.5)
     return Prepared(page, measure(page), share >= 0.5, weight.astype(np.float32))
 
 
