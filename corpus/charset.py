@@ -58,7 +58,7 @@ def decode(body: bytes, header: str | None = None) -> tuple[str, str]:
 
 
 def to_utf8(body: bytes, header: str | None = None) -> bytes:
-    """The page in UTF-8, without byte order mark and NUL characters: as `decode`, but with as little decoding as can be."""
+    """The page in UTF-8, without byte order mark and NUL characters, decoded only if it must be."""
     if is_plain_utf8(body):
         return body
     return decode(body, header)[0].encode("utf-8", "replace")
