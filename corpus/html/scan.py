@@ -73,8 +73,8 @@ code and its end, bytes of an image's alternative text, which may stand between 
 (
     DEPTH, IN_LINK, IN_BOLD, IN_SILENT, IN_PRE, TOO_DEEP, N_NODES, N_BLOCKS, N_SEGMENTS, IS_OPEN, N_BREAKS, AFTER_SPACE,
     N_LD, N_TITLE, HREF_FIRST, HREF_LAST, ALT_FIRST, ALT_LAST, LINK_FIRST, LINK_LAST, BLANK_FIRST, BLANK_LAST,
-    TITLE_WORDS_AT,
-) = range(23)  # fmt: skip
+    IN_CODE, TITLE_WORDS_AT,
+) = range(24)  # fmt: skip
 """Places of the scanner's state. The last is where the hashes of the title's words begin."""
 
 A, P, LI, UL, OL, TD, TH, TR, TABLE = (TAG[name] for name in ("a", "p", "li", "ul", "ol", "td", "th", "tr", "table"))
@@ -139,7 +139,7 @@ def _scan(page: NDArray[np.uint8]) -> tuple[Ints, Ints, Counts, Ints, Ints]:
     nodes = np.zeros((n_tags + 1, 5), np.int64)
     blocks = np.empty((n_tags + 1, 5), np.int64)
     counts = np.empty((n_tags + 1, 18), np.float32)
-    segments = np.empty((6 * n_tags + 4, 3), np.int64)  # a tag ends or begins three at most, and text follows
+    segments = np.empty((12 * n_tags + 12, 3), np.int64)  # a tag ends a block, begins one, and text follows
     stated = np.zeros((N_STATED + MAX_LD, 2), np.int64)
     stack = np.zeros((MAX_DEPTH + 1, 2), np.int64)
     state = np.zeros(TITLE_WORDS_AT + MAX_TITLE_WORDS, np.int64)
@@ -157,7 +157,7 @@ def _scan(page: NDArray[np.uint8]) -> tuple[Ints, Ints, Counts, Ints, Ints]:
             i = _end_tag(page, i, nodes, blocks, segments, stack, state)
         else:
             i = _text(page, i, nodes, blocks, counts, segments, stack, state)
-    _end_block(blocks, state)
+    _end_block(blocks, segments, state)
     n_blocks = state[N_BLOCKS]
     return (
         nodes[: state[N_NODES]].copy(),
@@ -188,8 +188,12 @@ def _declaration_end(page: NDArray[np.uint8], i: int) -> int:
 
 
 @compiled(inline="always")
-def _end_block(blocks: Ints, state: Ints) -> None:
+def _end_block(blocks: Ints, segments: Ints, state: Ints) -> None:
     if state[IS_OPEN]:
+        if state[IN_LINK]:
+            _add_segment(segments, state, 0, 0, LINK_END)
+        if state[IN_CODE]:
+            _add_segment(segments, state, 0, 0, CODE_END)
         blocks[state[N_BLOCKS], LAST] = state[N_SEGMENTS]
         state[N_BLOCKS] += 1
         state[IS_OPEN] = 0
@@ -217,10 +221,12 @@ def _close(nodes: Ints, segments: Ints, stack: Ints, state: Ints, depth: int) ->
         tag = nodes[stack[state[DEPTH], 0], TAG_OF]
         if tag == A:
             state[IN_LINK] -= 1
-        elif tag == CODE_TAG and state[IS_OPEN]:
-            _add_segment(segments, state, 0, 0, CODE_END)
-        if tag == A and state[IS_OPEN]:
-            _add_segment(segments, state, 0, 0, LINK_END)
+            if state[IS_OPEN]:
+                _add_segment(segments, state, 0, 0, LINK_END)
+        elif tag == CODE_TAG:
+            state[IN_CODE] -= 1
+            if state[IS_OPEN] and not state[IN_CODE]:
+                _add_segment(segments, state, 0, 0, CODE_END)
         kind = TAG_CLASS[tag]
         if kind & (IS_BOLD | IS_SILENT | IS_PRE):
             state[IN_BOLD] -= (kind & IS_BOLD) != 0
@@ -265,7 +271,7 @@ def _end_tag(
             break
         depth -= 1
     if is_block:
-        _end_block(blocks, state)
+        _end_block(blocks, segments, state)
     if depth > 0:
         _close(nodes, segments, stack, state, depth)
     return k + 1
@@ -295,7 +301,7 @@ def _start_tag(
     nodes[node, WORDS_OF], nodes[node, SIGNATURE] = 0, value
     state[HREF_FIRST : ALT_LAST + 1] = 0
     k, closes_itself, is_ld = _attributes(page, k, tag, nodes, stated, state)
-    k += 1
+    k = min(k + 1, n)
     if kind & IS_RAW and not closes_itself:
         return _raw_text(page, k, value, tag, is_ld, stated, state)
     if tag == BR:
@@ -307,7 +313,7 @@ def _start_tag(
             if state[ALT_LAST] > state[ALT_FIRST] and not state[IN_SILENT]:
                 _add_segment(segments, state, state[ALT_FIRST], state[ALT_LAST], IMAGE)
         if kind & IS_BLOCK:
-            _end_block(blocks, state)
+            _end_block(blocks, segments, state)
         return k
     if kind & IS_SILENT and closes_itself:
         return k
@@ -318,7 +324,7 @@ def _start_tag(
         if depth > 0:
             _close(nodes, segments, stack, state, depth)
     if kind & IS_BLOCK:
-        _end_block(blocks, state)
+        _end_block(blocks, segments, state)
     if not state[TOO_DEEP]:
         _open(tag, nodes, segments, stack, state)
     return k
@@ -340,8 +346,10 @@ def _open(tag: int, nodes: Ints, segments: Ints, stack: Ints, state: Ints) -> No
                 _add_segment(segments, state, state[HREF_FIRST], state[HREF_LAST], LINK)
         else:
             nodes[node, TAG_OF] = 0  # an anchor, which links nowhere
-    elif tag == CODE_TAG and state[IS_OPEN]:
-        _add_segment(segments, state, 0, 0, CODE)
+    elif tag == CODE_TAG:
+        state[IN_CODE] += 1
+        if state[IS_OPEN] and state[IN_CODE] == 1:
+            _add_segment(segments, state, 0, 0, CODE)
     if kind & (IS_BOLD | IS_SILENT | IS_PRE):
         state[IN_BOLD] += (kind & IS_BOLD) != 0
         state[IN_SILENT] += (kind & IS_SILENT) != 0
@@ -355,7 +363,7 @@ def _break(blocks: Ints, counts: Counts, segments: Ints, state: Ints) -> None:
     if state[IS_OPEN]:
         if state[N_BREAKS] >= 2 and not state[IN_PRE]:
             n_breaks = state[N_BREAKS]
-            _end_block(blocks, state)
+            _end_block(blocks, segments, state)
             state[N_BREAKS] = n_breaks
         else:
             _add_segment(segments, state, 0, 0, BREAK)
@@ -588,7 +596,10 @@ def _raw_text(
     end = k
     while end < n:
         end = _next_tag(page, end)
-        if end + 1 < n and page[end + 1] == ord("/"):
+        if end + 1 >= n:
+            end = n
+            break
+        if page[end + 1] == ord("/"):
             value = FNV_BASIS
             at = end + 2
             while at < n and BYTE_CLASS[page[at]] & NAME:
@@ -678,12 +689,10 @@ def _open_block(
     while depth > 0 and not TAG_CLASS[nodes[stack[depth, 0], TAG_OF]] & IS_BLOCK:
         keywords |= nodes[stack[depth, 0], WORDS_OF]
         depth -= 1
-    for above in range(depth + 1, top + 1):
-        tag = nodes[stack[above, 0], TAG_OF]
-        if tag == CODE_TAG:
-            _add_segment(segments, state, 0, 0, CODE)
-        elif tag == A:
-            _add_segment(segments, state, state[LINK_FIRST], state[LINK_LAST], LINK)
+    if state[IN_CODE]:
+        _add_segment(segments, state, 0, 0, CODE)
+    if state[IN_LINK]:
+        _add_segment(segments, state, state[LINK_FIRST], state[LINK_LAST], LINK)
     blocks[block, INLINE_WORDS] = keywords
     counts[block, STARTS] = 1 if BYTE_CLASS[page[at]] & UPPER else 0
     state[IS_OPEN], state[AFTER_SPACE] = 1, 1

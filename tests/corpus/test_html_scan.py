@@ -176,6 +176,20 @@ SNIPPETS = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("end", ["<title", "<title>", "<title>x", "<script", "<a href='x", "<!--", "</", "<p class="])
+def test_page_that_ends_within_a_tag(end: str) -> None:
+    page, found = scanned("<p>a" + end)
+    assert [text(page, found, block) for block in found.blocks] == (["a</"] if end == "</" else ["a"])
+    assert (found.stated <= len(page)).all()
+
+
+def test_inline_elements_around_many_blocks_do_not_add_up() -> None:
+    html = "<code><a href=x><code>" * 100 + "a<br><br>" * 500
+    page, found = scanned(html)
+    assert len(found.blocks) == 500
+    assert_sound(page, found)
+
+
 @given(st.lists(SNIPPETS, max_size=60))
 def test_any_soup_gives_a_sound_table(snippets: list[str]) -> None:
     page, found = scanned("".join(snippets))

@@ -1,0 +1,55 @@
+"""Main-content extraction by kind of page and by language, beside others: F1 of words' 4-grams as in extraction_f1.py.
+
+    python benchmarks/extraction_kinds.py tests/data/page-kinds.jsonl.zst
+
+What the pages are and what counts as their text stands in tests/data/page-kinds.md; none of them was in training.
+Needs `pip install readability-lxml justext`. Pages in Chinese, Japanese, Thai and Khmer have few words by `\\w+`, so
+that single pages count coarsely.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import orjson
+import zstandard
+from extraction_f1 import PEERS, GoldPage, in_profile, page_shares, scores
+
+MIN_PAGES = 3
+"""Of a language, to have a line of its own."""
+Shares = tuple[float, float, float]
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    reader = zstandard.ZstdDecompressor().stream_reader(Path(sys.argv[1]).read_bytes())
+    rows = [orjson.loads(line) for line in io.BufferedReader(reader)]
+    pages = [GoldPage(row["html"].encode(), row["text"]) for row in rows]
+    found = {"fast": in_profile(pages, "fast"), "balanced": in_profile(pages, "balanced")}
+    found |= {name: [peer(row["html"]) for row in rows] for name, peer in PEERS.items()}
+    names = list(found)
+    print(f"{'':14} pages " + " ".join(f"{name[:13]:>13}" for name in names))
+    for field in ("kind", "lang"):
+        groups: dict[str, dict[str, list[Shares]]] = defaultdict(lambda: defaultdict(list))
+        for name, texts in found.items():
+            for row, text in zip(rows, texts, strict=True):
+                groups[row[field]][name].append(page_shares(row["text"], text))
+                if field == "kind":
+                    groups["all"][name].append(groups[row[field]][name][-1])
+        for group, by_name in sorted(groups.items()):
+            n_pages = len(by_name["fast"])
+            if n_pages >= MIN_PAGES:
+                print(f"{group:14} {n_pages:5} " + " ".join(f"{scores(by_name[name])[0]:13.3f}" for name in names))
+        print()
+    for name, texts in found.items():
+        blocks = [(block.strip("\n"), text) for row, text in zip(rows, texts, strict=True) for block in row["code"]]
+        n_whole = sum(block in text for block, text in blocks)
+        print(f"{name:26} {n_whole} of {len(blocks)} blocks of code as they stand")
+
+
+if __name__ == "__main__":
+    main()
