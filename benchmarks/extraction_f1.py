@@ -71,8 +71,10 @@ def page_shares(gold: str, found: str) -> tuple[float, float, float]:
 
 
 def scores(shares: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """F1, precision, recall from the mean shares."""
+    """F1, precision, recall from the mean shares; 0 where nothing is right."""
     true, false, missed = (sum(column) / len(shares) for column in zip(*shares, strict=True))
+    if true == 0:
+        return 0.0, 0.0, 0.0
     precision, recall = true / (true + false), true / (true + missed)
     return 2 * precision * recall / (precision + recall), precision, recall
 

@@ -151,4 +151,5 @@ def test_a_change_upstream_runs_only_what_depends_on_it(
     assert run_recipe(Request(recipe, run, changes=("quality.keep=top 50%",), until="write", workers=0)) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().err.splitlines()[:-1]}
     ran = [name for name, line in lines.items() if "as is" not in line]
-    assert ran == ["decide", "variants", "choose_units", "choose_windows", "cut_repeats", "write"]
+    # The windows chosen are the same, byte for byte, so what cuts them does not run.
+    assert ran == ["decide", "variants", "choose_units", "choose_windows", "write"]
