@@ -1,7 +1,7 @@
 """The main text of a page: bytes in; text, metadata and, where there is no text, the reason out.
 
 The only module that knows both extractors: our own (`html/`), which says how doubtful its answer is, and trafilatura,
-which takes some fifteen times as long. Profiles:
+which takes some fourteen times as long in its fastest setting. Profiles:
 
     fast      our own for all pages
     balanced  trafilatura for the most doubtful pages, at most a stated share
