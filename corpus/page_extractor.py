@@ -127,7 +127,9 @@ class PageExtractor:
         return found
 
     def _candidates(self, first: dict[Key, Extraction]) -> list[Key]:
-        """The pages that trafilatura may be asked about, in the order in which it is: the most doubtful ones first."""
+        """The pages that trafilatura may be asked about, in the order in which it is: the most doubtful ones first.
+
+        `balanced` does not ask about pages in which our own extractor finds no text at all."""
         if self._settings.profile == "fast":
             return []
         answered = [key for key, answer in first.items() if answer.doubt is not None]
