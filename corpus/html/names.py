@@ -203,7 +203,7 @@ if len(KEYWORDS) > N_KEYWORDS:
     raise ValueError(f"{len(KEYWORDS)} groups of keywords do not fit into {N_KEYWORDS} bits")
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def number_of(names: Names, value: np.uint32) -> int:
     """The number of the name with this hash, or -1."""
     last = np.uint32(len(names.hashes) - 1)
@@ -215,7 +215,7 @@ def number_of(names: Names, value: np.uint32) -> int:
     return -1
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def hashed(value: np.uint32, byte: np.uint8) -> np.uint32:
     """The hash `value` continued by one byte, in lower case."""
     return np.uint32((value ^ np.uint32(LOWER[byte])) * FNV_PRIME)

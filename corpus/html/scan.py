@@ -113,6 +113,19 @@ class Scan(NamedTuple):
     stated: Ints  # (N_STATED + MAX_LD, 2): bytes of what the page states about itself and of JSON-LD; 0, 0 where unset
 
 
+class Work(NamedTuple):
+    """A page, the arrays of its `Scan` with room for all that it may hold, and what the scanner remembers."""
+
+    page: NDArray[np.uint8]
+    nodes: Ints
+    blocks: Ints
+    counts: Counts
+    segments: Ints
+    stated: Ints
+    stack: Ints  # (MAX_DEPTH + 1, 2): open elements, and the nearest block element of each
+    state: Ints  # see DEPTH
+
+
 @compiled
 def count_tags(page: NDArray[np.uint8]) -> int:
     """How many `<` a page has, and so how many tags at most."""
@@ -124,25 +137,34 @@ def count_tags(page: NDArray[np.uint8]) -> int:
 
 def scan(page: NDArray[np.uint8]) -> Scan:
     """The elements and blocks of a page in UTF-8."""
-    return Scan(*_scan(page))
-
-
-@compiled
-def _scan(page: NDArray[np.uint8]) -> tuple[Ints, Ints, Counts, Ints, Ints]:
-    """The arrays of `Scan`.
-
-    The functions below are inlined into this one and get the same arrays: a call for each tag would cost more than
-    what is done there. `stack`: open elements, and the nearest block element of each; `state`: see DEPTH.
-    """
-    n = len(page)
     n_tags = 1 + count_tags(page)
-    nodes = np.zeros((n_tags + 1, 5), np.int64)
-    blocks = np.empty((n_tags + 1, 5), np.int64)
-    counts = np.empty((n_tags + 1, 18), np.float32)
-    segments = np.empty((12 * n_tags + 12, 3), np.int64)  # a tag ends a block, begins one, and text follows
-    stated = np.zeros((N_STATED + MAX_LD, 2), np.int64)
-    stack = np.zeros((MAX_DEPTH + 1, 2), np.int64)
-    state = np.zeros(TITLE_WORDS_AT + MAX_TITLE_WORDS, np.int64)
+    work = Work(
+        page,
+        np.zeros((n_tags + 1, 5), np.int64),
+        np.empty((n_tags + 1, 5), np.int64),
+        np.empty((n_tags + 1, len(COUNTS)), np.float32),
+        np.empty((12 * n_tags + 12, 3), np.int64),  # a tag ends a block, begins one, and text follows
+        np.zeros((N_STATED + MAX_LD, 2), np.int64),
+        np.zeros((MAX_DEPTH + 1, 2), np.int64),
+        np.zeros(TITLE_WORDS_AT + MAX_TITLE_WORDS, np.int64),
+    )
+    _scan(work)
+    n_blocks = work.state[N_BLOCKS]
+    return Scan(
+        work.nodes[: work.state[N_NODES]].copy(),
+        work.blocks[:n_blocks].copy(),
+        work.counts[:n_blocks].copy(),
+        work.segments[: work.state[N_SEGMENTS]].copy(),
+        work.stated,
+    )
+
+
+@compiled(_nrt=False)
+def _scan(work: Work) -> None:
+    """Fill the arrays. The functions below are inlined into this one: a call for each tag would cost more than what is
+    done there. No references to arrays are counted anywhere here."""
+    page, nodes, state = work.page, work.nodes, work.state
+    n = len(page)
     state[DEPTH], state[N_NODES], state[AFTER_SPACE] = 1, 1, 1
     nodes[0, PARENT] = -1
     i = 0
@@ -152,23 +174,15 @@ def _scan(page: NDArray[np.uint8]) -> tuple[Ints, Ints, Counts, Ints, Ints]:
         if is_tag and (after == ord("!") or after == ord("?")):
             i = _declaration_end(page, i)
         elif is_tag and BYTE_CLASS[after] & LETTER:
-            i = _start_tag(page, i, nodes, blocks, counts, segments, stated, stack, state)
+            i = _start_tag(work, i)
         elif is_tag and after == ord("/") and i + 2 < n and BYTE_CLASS[page[i + 2]] & LETTER:
-            i = _end_tag(page, i, nodes, blocks, segments, stack, state)
+            i = _end_tag(work, i)
         else:
-            i = _text(page, i, nodes, blocks, counts, segments, stack, state)
-    _end_block(blocks, segments, state)
-    n_blocks = state[N_BLOCKS]
-    return (
-        nodes[: state[N_NODES]].copy(),
-        blocks[:n_blocks].copy(),
-        counts[:n_blocks].copy(),
-        segments[: state[N_SEGMENTS]].copy(),
-        stated,
-    )
+            i = _text(work, i)
+    _end_block(work)
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _declaration_end(page: NDArray[np.uint8], i: int) -> int:
     """The byte after the comment, doctype or instruction that begins at `i`."""
     n = len(page)
@@ -187,46 +201,43 @@ def _declaration_end(page: NDArray[np.uint8], i: int) -> int:
     return k + 1
 
 
-@compiled(inline="always")
-def _end_block(blocks: Ints, segments: Ints, state: Ints) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _end_block(work: Work) -> None:
+    blocks, state = work.blocks, work.state
     if state[IS_OPEN]:
         if state[IN_LINK]:
-            _add_segment(segments, state, 0, 0, LINK_END)
+            _add_segment(work, 0, 0, LINK_END)
         if state[IN_CODE]:
-            _add_segment(segments, state, 0, 0, CODE_END)
+            _add_segment(work, 0, 0, CODE_END)
         blocks[state[N_BLOCKS], LAST] = state[N_SEGMENTS]
         state[N_BLOCKS] += 1
         state[IS_OPEN] = 0
     state[AFTER_SPACE], state[N_BREAKS], state[BLANK_LAST] = 1, 0, 0
 
 
-@compiled(inline="always")
-def _add_segment(
-    segments: Ints,
-    state: Ints,
-    start: int,
-    end: int,
-    kind: int,
-) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _add_segment(work: Work, start: int, end: int, kind: int) -> None:
+    segments, state = work.segments, work.state
     segment = segments[state[N_SEGMENTS]]
     segment[0], segment[1], segment[2] = start, end, kind
     state[N_SEGMENTS] += 1
 
 
-@compiled(inline="always")
-def _close(nodes: Ints, segments: Ints, stack: Ints, state: Ints, depth: int) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _close(work: Work, depth: int) -> None:
     """End the open elements from `depth` on."""
+    nodes, stack, state = work.nodes, work.stack, work.state
     while state[DEPTH] > depth:
         state[DEPTH] -= 1
         tag = nodes[stack[state[DEPTH], 0], TAG_OF]
         if tag == A:
             state[IN_LINK] -= 1
             if state[IS_OPEN]:
-                _add_segment(segments, state, 0, 0, LINK_END)
+                _add_segment(work, 0, 0, LINK_END)
         elif tag == CODE_TAG:
             state[IN_CODE] -= 1
             if state[IS_OPEN] and not state[IN_CODE]:
-                _add_segment(segments, state, 0, 0, CODE_END)
+                _add_segment(work, 0, 0, CODE_END)
         kind = TAG_CLASS[tag]
         if kind & (IS_BOLD | IS_SILENT | IS_PRE):
             state[IN_BOLD] -= (kind & IS_BOLD) != 0
@@ -234,16 +245,9 @@ def _close(nodes: Ints, segments: Ints, stack: Ints, state: Ints, depth: int) ->
             state[IN_PRE] -= (kind & IS_PRE) != 0
 
 
-@compiled(inline="always")
-def _end_tag(
-    page: NDArray[np.uint8],
-    i: int,
-    nodes: Ints,
-    blocks: Ints,
-    segments: Ints,
-    stack: Ints,
-    state: Ints,
-) -> int:
+@compiled(_nrt=False, forceinline=True)
+def _end_tag(work: Work, i: int) -> int:
+    page, nodes, stack, state = work.page, work.nodes, work.stack, work.state
     n = len(page)
     k = i + 2
     value = FNV_BASIS
@@ -271,24 +275,15 @@ def _end_tag(
             break
         depth -= 1
     if is_block:
-        _end_block(blocks, segments, state)
+        _end_block(work)
     if depth > 0:
-        _close(nodes, segments, stack, state, depth)
+        _close(work, depth)
     return k + 1
 
 
-@compiled(inline="always")
-def _start_tag(
-    page: NDArray[np.uint8],
-    i: int,
-    nodes: Ints,
-    blocks: Ints,
-    counts: Counts,
-    segments: Ints,
-    stated: Ints,
-    stack: Ints,
-    state: Ints,
-) -> int:
+@compiled(_nrt=False, forceinline=True)
+def _start_tag(work: Work, i: int) -> int:
+    page, nodes, stack, state = work.page, work.nodes, work.stack, work.state
     n = len(page)
     k = i + 1
     value = FNV_BASIS
@@ -300,38 +295,39 @@ def _start_tag(
     node = state[N_NODES]
     nodes[node, WORDS_OF], nodes[node, SIGNATURE] = 0, value
     state[HREF_FIRST : ALT_LAST + 1] = 0
-    k, closes_itself, is_ld = _attributes(page, k, tag, nodes, stated, state)
+    k, closes_itself, is_ld = _attributes(work, k, tag)
     k = min(k + 1, n)
     if kind & IS_RAW and not closes_itself:
-        return _raw_text(page, k, value, tag, is_ld, stated, state)
+        return _raw_text(work, k, value, tag, is_ld)
     if tag == BR:
-        _break(blocks, counts, segments, state)
+        _break(work)
         return k
     if kind & IS_VOID or kind & IS_RAW:
         if tag == IMG:
             nodes[stack[state[DEPTH] - 1, 1], IMAGES] += 1
             if state[ALT_LAST] > state[ALT_FIRST] and not state[IN_SILENT]:
-                _add_segment(segments, state, state[ALT_FIRST], state[ALT_LAST], IMAGE)
+                _add_segment(work, state[ALT_FIRST], state[ALT_LAST], IMAGE)
         if kind & IS_BLOCK:
-            _end_block(blocks, segments, state)
+            _end_block(work)
         return k
     if kind & IS_SILENT and closes_itself:
         return k
     if state[DEPTH] >= MAX_DEPTH:
         state[TOO_DEEP] += 1
     elif not state[TOO_DEEP]:
-        depth = _implied_end(tag, nodes, stack, state)
+        depth = _implied_end(work, tag)
         if depth > 0:
-            _close(nodes, segments, stack, state, depth)
+            _close(work, depth)
     if kind & IS_BLOCK:
-        _end_block(blocks, segments, state)
+        _end_block(work)
     if not state[TOO_DEEP]:
-        _open(tag, nodes, segments, stack, state)
+        _open(work, tag)
     return k
 
 
-@compiled(inline="always")
-def _open(tag: int, nodes: Ints, segments: Ints, stack: Ints, state: Ints) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _open(work: Work, tag: int) -> None:
+    nodes, stack, state = work.nodes, work.stack, work.state
     node, depth, kind = state[N_NODES], state[DEPTH], TAG_CLASS[tag]
     nodes[node, PARENT], nodes[node, TAG_OF] = stack[depth - 1, 0], tag
     stack[depth, 0] = node
@@ -343,37 +339,39 @@ def _open(tag: int, nodes: Ints, segments: Ints, stack: Ints, state: Ints) -> No
             state[IN_LINK] += 1
             state[LINK_FIRST], state[LINK_LAST] = state[HREF_FIRST], state[HREF_LAST]
             if state[IS_OPEN]:
-                _add_segment(segments, state, state[HREF_FIRST], state[HREF_LAST], LINK)
+                _add_segment(work, state[HREF_FIRST], state[HREF_LAST], LINK)
         else:
             nodes[node, TAG_OF] = 0  # an anchor, which links nowhere
     elif tag == CODE_TAG:
         state[IN_CODE] += 1
         if state[IS_OPEN] and state[IN_CODE] == 1:
-            _add_segment(segments, state, 0, 0, CODE)
+            _add_segment(work, 0, 0, CODE)
     if kind & (IS_BOLD | IS_SILENT | IS_PRE):
         state[IN_BOLD] += (kind & IS_BOLD) != 0
         state[IN_SILENT] += (kind & IS_SILENT) != 0
         state[IN_PRE] += (kind & IS_PRE) != 0
 
 
-@compiled(inline="always")
-def _break(blocks: Ints, counts: Counts, segments: Ints, state: Ints) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _break(work: Work) -> None:
     """A line break; two in a row end the block, but not in preformatted text."""
+    counts, state = work.counts, work.state
     state[N_BREAKS] += 1
     if state[IS_OPEN]:
         if state[N_BREAKS] >= 2 and not state[IN_PRE]:
             n_breaks = state[N_BREAKS]
-            _end_block(blocks, segments, state)
+            _end_block(work)
             state[N_BREAKS] = n_breaks
         else:
-            _add_segment(segments, state, 0, 0, BREAK)
+            _add_segment(work, 0, 0, BREAK)
             counts[state[N_BLOCKS], BREAKS] += 1
     state[AFTER_SPACE] = 1
 
 
-@compiled(inline="always")
-def _implied_end(tag: int, nodes: Ints, stack: Ints, state: Ints) -> int:
+@compiled(_nrt=False, forceinline=True)
+def _implied_end(work: Work, tag: int) -> int:
     """The depth from which on a start tag ends what is open; 0 if it ends nothing (HTML standard, 13.1.2.4)."""
+    nodes, stack, state = work.nodes, work.stack, work.state
     top = state[DEPTH] - 1
     if tag == BODY:
         for depth in range(1, state[DEPTH]):
@@ -426,19 +424,13 @@ def _implied_end(tag: int, nodes: Ints, stack: Ints, state: Ints) -> int:
     return implied
 
 
-@compiled(inline="always")
-def _attributes(  # noqa: PLR0915
-    page: NDArray[np.uint8],
-    k: int,
-    tag: int,
-    nodes: Ints,
-    stated: Ints,
-    state: Ints,
-) -> tuple[int, bool, bool]:
+@compiled(_nrt=False, forceinline=True)
+def _attributes(work: Work, k: int, tag: int) -> tuple[int, bool, bool]:  # noqa: PLR0915
     """Read the attributes from `k` on; returns the tag's end, whether it closes itself, whether it holds JSON-LD.
 
     Keywords and signature go to the node that is about to be, bytes of href and alt to `range_`.
     """
+    page, nodes, stated, state = work.page, work.nodes, work.stated, work.state
     n = len(page)
     node = state[N_NODES]
     closes_itself, is_ld, is_canonical = False, False, False
@@ -461,7 +453,7 @@ def _attributes(  # noqa: PLR0915
         if attribute < 0:
             continue
         if attribute == CLASS or attribute == ID or attribute == ROLE or attribute == ITEMPROP:
-            _keywords(page, first, last, nodes, node, attribute == CLASS)
+            _keywords(work, first, last, node, attribute == CLASS)
         elif attribute == STYLE:
             if _hides(page, first, last):
                 nodes[node, WORDS_OF] |= ONE << np.int64(HIDDEN_BIT)
@@ -491,7 +483,7 @@ def _attributes(  # noqa: PLR0915
     return k, closes_itself, is_ld
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _value(page: NDArray[np.uint8], k: int) -> tuple[int, int, int]:
     """What follows an attribute's name: the byte after the value, and the value's first and last; both 0 if none."""
     n = len(page)
@@ -514,7 +506,7 @@ def _value(page: NDArray[np.uint8], k: int) -> tuple[int, int, int]:
     return k, first, k
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _value_hash(page: NDArray[np.uint8], first: int, last: int) -> np.uint32:
     value = FNV_BASIS
     for k in range(first, last):
@@ -523,16 +515,17 @@ def _value_hash(page: NDArray[np.uint8], first: int, last: int) -> np.uint32:
     return value
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _state_fact(stated: Ints, place: int, first: int, last: int) -> None:
     """Take down what the page states about itself; the first statement that says anything counts."""
     if stated[place, 1] == 0 and last > first:
         stated[place, 0], stated[place, 1] = first, last
 
 
-@compiled(inline="always")
-def _keywords(page: NDArray[np.uint8], first: int, last: int, nodes: Ints, node: int, is_class: bool) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _keywords(work: Work, first: int, last: int, node: int, is_class: bool) -> None:
     """Set the bits of the known words in a value, split where letters end and before capitals."""
+    page, nodes = work.page, work.nodes
     k = first
     while k < last:
         while k < last and not BYTE_CLASS[page[k]] & LETTER:
@@ -552,7 +545,7 @@ def _keywords(page: NDArray[np.uint8], first: int, last: int, nodes: Ints, node:
                 nodes[node, SIGNATURE] = np.uint32((nodes[node, SIGNATURE] ^ value) * FNV_PRIME)
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _hides(page: NDArray[np.uint8], first: int, last: int) -> bool:
     """Whether a style says `display: none`."""
     for k in range(first, last - 10):
@@ -565,7 +558,7 @@ def _hides(page: NDArray[np.uint8], first: int, last: int) -> bool:
     return False
 
 
-@compiled
+@compiled(_nrt=False)
 def _next_tag(page: NDArray[np.uint8], k: int) -> int:
     """The first `<` from `k` on, or the page's end. Sixteen bytes at a time, which the compiler compares at once."""
     n = len(page)
@@ -581,17 +574,10 @@ def _next_tag(page: NDArray[np.uint8], k: int) -> int:
     return k
 
 
-@compiled(inline="always")
-def _raw_text(
-    page: NDArray[np.uint8],
-    k: int,
-    name: np.uint32,
-    tag: int,
-    is_ld: bool,
-    stated: Ints,
-    state: Ints,
-) -> int:
+@compiled(_nrt=False, forceinline=True)
+def _raw_text(work: Work, k: int, name: np.uint32, tag: int, is_ld: bool) -> int:
     """The byte after the end tag of a raw-text element whose text begins at `k`."""
+    page, stated, state = work.page, work.stated, work.state
     n = len(page)
     end = k
     while end < n:
@@ -610,7 +596,7 @@ def _raw_text(
         end += 1
     if tag == TITLE_TAG and not state[IN_SILENT] and stated[names.TITLE, 1] == 0:
         _state_fact(stated, names.TITLE, k, end)
-        _title_words(page, k, end, state)
+        _title_words(work, k, end)
     elif tag == SCRIPT and is_ld and state[N_LD] < MAX_LD:
         stated[N_STATED + state[N_LD], 0], stated[N_STATED + state[N_LD], 1] = k, end
         state[N_LD] += 1
@@ -619,9 +605,10 @@ def _raw_text(
     return end + 1
 
 
-@compiled(inline="always")
-def _title_words(page: NDArray[np.uint8], first: int, last: int, state: Ints) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _title_words(work: Work, first: int, last: int) -> None:
     """Hashes of the title's words of three bytes or more."""
+    page, state = work.page, work.state
     k = first
     while k < last and state[N_TITLE] < MAX_TITLE_WORDS:
         while k < last and not BYTE_CLASS[page[k]] & (LETTER | HIGH | DIGIT):
@@ -637,7 +624,7 @@ def _title_words(page: NDArray[np.uint8], first: int, last: int, state: Ints) ->
         k = max(k, begin + 1)
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _blank_end(page: NDArray[np.uint8], k: int) -> int:
     """The first byte from `k` on that is no white space; no-break spaces are white space too."""
     n = len(page)
@@ -654,7 +641,7 @@ def _blank_end(page: NDArray[np.uint8], k: int) -> int:
     return k
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _is_nbsp(page: NDArray[np.uint8], k: int) -> bool:
     """Whether `&nbsp;` or `&#160;` stands at `k`."""
     if k + 5 >= len(page) or page[k + 5] != ord(";"):
@@ -664,18 +651,10 @@ def _is_nbsp(page: NDArray[np.uint8], k: int) -> bool:
     return is_named or (a == ord("#") and b == ord("1") and c == ord("6") and d == ord("0"))
 
 
-@compiled(inline="always")
-def _open_block(
-    page: NDArray[np.uint8],
-    at: int,
-    nodes: Ints,
-    blocks: Ints,
-    counts: Counts,
-    segments: Ints,
-    stack: Ints,
-    state: Ints,
-) -> None:
+@compiled(_nrt=False, forceinline=True)
+def _open_block(work: Work, at: int) -> None:
     """Begin a block whose first character is at `at`, inside the inline elements that are open."""
+    page, nodes, blocks, counts, stack, state = work.page, work.nodes, work.blocks, work.counts, work.stack, work.state
     block = state[N_BLOCKS]
     top = state[DEPTH] - 1
     blocks[block, NODE] = stack[top, 1]
@@ -683,33 +662,25 @@ def _open_block(
     blocks[block, FIRST] = state[N_SEGMENTS]
     counts[block] = 0
     if state[BLANK_LAST]:
-        _add_segment(segments, state, state[BLANK_FIRST], state[BLANK_LAST], PRE_TEXT)
+        _add_segment(work, state[BLANK_FIRST], state[BLANK_LAST], PRE_TEXT)
     keywords = np.int64(0)
     depth = top
     while depth > 0 and not TAG_CLASS[nodes[stack[depth, 0], TAG_OF]] & IS_BLOCK:
         keywords |= nodes[stack[depth, 0], WORDS_OF]
         depth -= 1
     if state[IN_CODE]:
-        _add_segment(segments, state, 0, 0, CODE)
+        _add_segment(work, 0, 0, CODE)
     if state[IN_LINK]:
-        _add_segment(segments, state, state[LINK_FIRST], state[LINK_LAST], LINK)
+        _add_segment(work, state[LINK_FIRST], state[LINK_LAST], LINK)
     blocks[block, INLINE_WORDS] = keywords
     counts[block, STARTS] = 1 if BYTE_CLASS[page[at]] & UPPER else 0
     state[IS_OPEN], state[AFTER_SPACE] = 1, 1
 
 
-@compiled(inline="always")
-def _text(
-    page: NDArray[np.uint8],
-    i: int,
-    nodes: Ints,
-    blocks: Ints,
-    counts: Counts,
-    segments: Ints,
-    stack: Ints,
-    state: Ints,
-) -> int:
+@compiled(_nrt=False, forceinline=True)
+def _text(work: Work, i: int) -> int:
     """Take the text from `i` to the next `<`; returns where that is. A `<` at `i` itself is text."""
+    page, counts, state = work.page, work.counts, work.state
     n = len(page)
     if state[IN_SILENT]:
         k = i + 1
@@ -720,17 +691,17 @@ def _text(
     if at >= n or (page[at] == ord("<") and at > i):
         state[AFTER_SPACE] = 1
         if state[IS_OPEN]:
-            _add_segment(segments, state, i, at, PRE_TEXT if state[IN_PRE] else TEXT)
+            _add_segment(work, i, at, PRE_TEXT if state[IN_PRE] else TEXT)
         elif state[IN_PRE] and not state[BLANK_LAST]:  # indents the text to come
             state[BLANK_FIRST], state[BLANK_LAST] = i, at
         return at
     if not state[IS_OPEN]:
-        _open_block(page, at, nodes, blocks, counts, segments, stack, state)
+        _open_block(work, at)
         if not state[IN_PRE]:
             i = at
     state[N_BREAKS] = 0
-    end, chars = _count(page, i, blocks, counts, state)
-    _add_segment(segments, state, i, end, PRE_TEXT if state[IN_PRE] else TEXT)
+    end, chars = _count(work, i)
+    _add_segment(work, i, end, PRE_TEXT if state[IN_PRE] else TEXT)
     row = counts[state[N_BLOCKS]]
     row[CHARS] += chars
     if state[IN_LINK]:
@@ -746,7 +717,7 @@ def _text(
 NEITHER, COMMA, SENTENCE, WIDE_WORD, WIDE_LETTER, SPACELESS = range(6)
 
 
-@compiled(inline="always")
+@compiled(_nrt=False, forceinline=True)
 def _high(page: NDArray[np.uint8], k: int) -> int:
     """What the character at `k` is, whose first byte is not ASCII: a sign that ends a sentence, of which script…"""
     n = len(page)
@@ -772,15 +743,10 @@ def _high(page: NDArray[np.uint8], k: int) -> int:
     return WIDE_LETTER if 0xEA <= a <= 0xED else NEITHER  # Hangul
 
 
-@compiled(inline="always")
-def _count(  # noqa: PLR0915
-    page: NDArray[np.uint8],
-    i: int,
-    blocks: Ints,
-    counts: Counts,
-    state: Ints,
-) -> tuple[int, int]:
+@compiled(_nrt=False, forceinline=True)
+def _count(work: Work, i: int) -> tuple[int, int]:  # noqa: PLR0915
     """Count what stands from `i` to the next `<` into the open block; returns where that is and the characters."""
+    page, blocks, counts, state = work.page, work.blocks, work.counts, work.state
     n = len(page)
     block = state[N_BLOCKS]
     row = counts[block]
