@@ -25,6 +25,10 @@ recipes_app = typer.Typer(help="The presets that ship, and a check of your own r
 app.add_typer(recipes_app, name="recipes")
 classifier_app = typer.Typer(help="Quality classifiers of your own, without a run.", no_args_is_help=True)
 app.add_typer(classifier_app, name="classifier")
+extractor_app = typer.Typer(
+    help="The classifier of a page's blocks, trained on pages of your own.", no_args_is_help=True
+)
+app.add_typer(extractor_app, name="extractor")
 
 index_app = typer.Typer(help="Indexes of documents that new ones are compared with.", no_args_is_help=True)
 app.add_typer(index_app, name="index")
@@ -557,6 +561,53 @@ def score_texts(
 
     n = score_files(classifier, texts, output, settings=QualityScoring(label=good_label))
     typer.echo(f"{output}: {n} documents scored")
+
+
+Pages = Annotated[
+    list[str],
+    typer.Argument(
+        help="JSON lines or Parquet: html, text, and optionally weight, group, other_text.", metavar="PAGES"
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="The field that names a page's group, such as its site; `group`, if there is one.", metavar="FIELD"
+    ),
+]
+
+
+@extractor_app.command("train")
+def train_extractor(
+    pages: Pages,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model, a file that ends in .npz.")],
+    group: Group = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other pages and features for each tree.", min=0)] = 1,
+) -> None:
+    """Train the classifier of blocks that finds a page's main text, on pages whose text is known.
+
+    Example: datassay extractor train pages.jsonl.zst --group site -o mine.npz
+    """
+    from datassay.cli.extractor import train_from_pages
+
+    typer.echo(train_from_pages(pages, output, seed=seed, group=group), nl=False)
+
+
+@extractor_app.command("evaluate")
+def evaluate_extractor(
+    pages: Pages,
+    model: Annotated[Path | None, typer.Option(help="The model; if not given, cross-validation.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Of cross-validation; 5 if not given.", min=2)] = None,
+    group: Group = None,
+    seed: Annotated[int | None, typer.Option(help="Of cross-validation; 1 if not given.", min=0)] = None,
+) -> None:
+    """F1, precision and recall of a classifier of blocks on pages whose text is known, beside the one that ships.
+
+    Example: datassay extractor evaluate pages.jsonl.zst --group site
+    """
+    from datassay.cli.extractor import evaluate_pages
+
+    typer.echo(evaluate_pages(pages, model, n_folds=folds, seed=seed, group=group), nl=False)
 
 
 def finish(exit_status: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datassay.corpus.errors import InputError
-from datassay.corpus.html.choose import choose, choose_by_rule
+from datassay.corpus.html.choose import choose, choose_by_rule, keep_index
 from datassay.corpus.html.features import SECOND_FEATURES, add_probabilities, measure
 from datassay.corpus.html.scan import Scan
 from datassay.corpus.html.trees import Trees, probabilities
@@ -20,6 +21,9 @@ MODEL_PATH = Path(__file__).parents[1] / "data" / "main_text.npz"
 """The model that comes with datassay; main_text.md beside it says what it was trained on."""
 SECOND_FROM = 0.02
 """The second stage asks about blocks of this probability or more; the others are not main text."""
+
+INDEX_DOUBT = 0.5
+"""Doubt about an index, which a rule keeps against what the classifier says."""
 
 
 class Classifier(NamedTuple):
@@ -42,13 +46,16 @@ def save(classifier: Classifier, path: Path) -> None:
 
 @lru_cache(maxsize=4)
 def load(path: Path = MODEL_PATH) -> Classifier | None:
-    """The classifier of a file; None if there is no file. Raises InputError if it is for other features."""
+    """The classifier of a file; None if there is no file. Raises InputError if it is none, or for other features."""
     if not path.exists():
         return None
-    with np.load(path) as arrays:
-        if arrays["features"].tolist() != list(SECOND_FEATURES):
-            raise InputError(f"{path}: made by another version, with other features: train it anew")
-        stages = [Trees(*(arrays[f"{stage}_{field}"] for field in Trees._fields)) for stage in Classifier._fields]
+    try:
+        with np.load(path) as arrays:
+            if arrays["features"].tolist() != list(SECOND_FEATURES):
+                raise InputError(f"{path}: made by another version, with other features: train it anew")
+            stages = [Trees(*(arrays[f"{stage}_{field}"] for field in Trees._fields)) for stage in Classifier._fields]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path}: no classifier of blocks; `datassay extractor train` makes one") from error
     return Classifier(*stages)
 
 
@@ -63,4 +70,6 @@ def main_blocks(page: Scan, classifier: Classifier | None) -> tuple[NDArray[np.b
     add_probabilities(page, measured, first)
     second = probabilities(classifier.second, measured.features, first >= SECOND_FROM)
     keep, doubt = choose(page.counts, first, second)
+    if keep_index(page, measured, keep):
+        doubt = max(doubt, INDEX_DOUBT)
     return keep[unit], float(doubt)

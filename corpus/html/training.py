@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datassay.corpus.errors import InputError
 from datassay.corpus.html.classifier import Classifier
 from datassay.corpus.html.features import N_FEATURES, Measured, add_probabilities, measure
 from datassay.corpus.html.labels import block_words, labels
@@ -43,6 +45,8 @@ FOLDS = 4
 """The second stage learns from probabilities of first stages that have not seen the page, trained on the others."""
 UNSURE_WEIGHT = 0.2
 """Of a block on which two teachers disagree."""
+MIN_BLOCKS = 25
+"""Of main text, and of other text: no leaf of a tree holds fewer (min_data_in_leaf)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Example:
     """A second opinion: blocks on which the two differ count less."""
     weight: float = 1.0
     """Of the page; 1 for text that people marked."""
+    group: str | None = None
+    """Pages of one group stand on one side of every split; None is a group of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Prepared:
     measured: Measured
     is_wanted: NDArray[np.bool_]
     weight: Floats
+    group: str | None = None
 
 
 def prepare(example: Example) -> Prepared | None:
@@ -83,12 +90,16 @@ def prepare(example: Example) -> Prepared | None:
         other = labels(words, example.other_text)
         weight[np.abs(share - other) > 0.5] *= UNSURE_WEIGHT
         share = (share + other) * np.float32(0.5)
-    return Prepared(page, measure(page), share >= 0.5, weight.astype(np.float32))
+    return Prepared(page, measure(page), share >= 0.5, weight.astype(np.float32), example.group)
 
 
 def train(pages: Sequence[Prepared], *, seed: int = 1, rounds: tuple[int, int] = ROUNDS) -> Classifier:
-    """A classifier from these pages. The same pages in the same order and the same seed give the same one."""
-    fold = np.random.default_rng(seed).permutation(len(pages)) % FOLDS
+    """A classifier from these pages. The same pages in the same order and the same seed give the same one.
+
+    Raises InputError if the pages are too few.
+    """
+    check_enough(pages)
+    fold = folds([page.group for page in pages], FOLDS, seed=seed)
     for k in range(FOLDS):
         stage = _stage([page for page, f in zip(pages, fold, strict=True) if f != k], 0, rounds, seed)
         for page, f in zip(pages, fold, strict=True):
@@ -97,6 +108,62 @@ def train(pages: Sequence[Prepared], *, seed: int = 1, rounds: tuple[int, int] =
                 p = probabilities(stage, page.measured.features, everything)
                 add_probabilities(page.page, page.measured, p)
     return Classifier(_stage(pages, 0, rounds, seed), _stage(pages, 1, rounds, seed))
+
+
+def check_enough(pages: Sequence[Prepared]) -> None:
+    """Raises InputError if these pages are too few to train on."""
+    n_groups = len(set(own_groups([page.group for page in pages])))
+    if n_groups < FOLDS:
+        raise InputError(
+            f"{len(pages)} pages with blocks in {n_groups} groups are too few to train on: the second stage learns "
+            f"from {FOLDS} first stages that have not seen a group, so it needs {FOLDS} groups; give more pages"
+        )
+    n_wanted = sum(int(page.is_wanted.sum()) for page in pages)
+    n_others = sum(len(page.is_wanted) for page in pages) - n_wanted
+    if min(n_wanted, n_others) < MIN_BLOCKS:
+        raise InputError(
+            f"{len(pages)} pages with {n_wanted} blocks of main text and {n_others} others are too few to train on: a "
+            f"leaf of a tree holds {MIN_BLOCKS}, so it needs as many of either; give more pages, or whole ones"
+        )
+
+
+def own_groups(groups: Sequence[str | None]) -> list[Hashable]:
+    """The group of each page; a number where it has none."""
+    return [i if group is None else group for i, group in enumerate(groups)]
+
+
+def folds(groups: Sequence[str | None], n_folds: int, *, seed: int) -> NDArray[np.int64]:
+    """(pages,) the fold of each page, a group's pages in one: larger groups first, those of one size in random order,
+    each to the fold that has the fewest pages."""
+    own = own_groups(groups)
+    n_pages = Counter(own)
+    place = np.random.default_rng(seed).permutation(len(n_pages))
+    at = dict(zip(n_pages, place.tolist(), strict=True))
+    filled = np.zeros(n_folds, np.int64)
+    fold_of: dict[Hashable, int] = {}
+    for group in sorted(n_pages, key=lambda group: (-n_pages[group], at[group])):
+        fold_of[group] = int(filled.argmin())
+        filled[fold_of[group]] += n_pages[group]
+    return np.array([fold_of[group] for group in own], np.int64)
+
+
+def cross_validation(
+    pages: Sequence[Prepared | None], fold: NDArray[np.int64], *, others: Sequence[Prepared] = (), seed: int = 1
+) -> Iterator[tuple[list[int], Classifier]]:
+    """For each fold, which pages it has, and a classifier that has seen all pages but those.
+
+    pages: None for one without blocks
+    fold: (pages,) the fold of each
+    others: pages that every classifier learns from
+    Raises InputError if the pages of the other folds are too few, before the first training.
+    """
+    learned = []
+    for k in range(int(fold.max()) + 1):
+        learned.append([page for page, f in zip(pages, fold, strict=True) if f != k and page is not None])
+        learned[k] += others
+        check_enough(learned[k])
+    for k, known in enumerate(learned):
+        yield np.flatnonzero(fold == k).tolist(), train(known, seed=seed)
 
 
 def _stage(pages: Sequence[Prepared], number: int, rounds: tuple[int, int], seed: int) -> Trees:
