@@ -25,6 +25,7 @@ SIGNALS = (
 DATASETS = {
     "documents": (("clean", "clean"),),
     "records": (("extract", "records"),),
+    "extraction": (("extract", "extraction"),),
     "text": (("text", "text"),),
     "language": (("language", "language"),),
     "language_limit": (("language_limit", "language_limit"),),

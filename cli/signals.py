@@ -16,6 +16,7 @@ from datassay.cli.sections import Recipe
 from datassay.corpus.engine import TaskFunction
 from datassay.corpus.errors import RecipeError
 from datassay.corpus.given import given_file
+from datassay.corpus.ingest import EXTRACTION
 from datassay.corpus.language import IdentifySettings, LanguageLimit, LanguageSettings
 from datassay.corpus.language_limits import LANGUAGE_LIMIT, condition_by_column, language_condition
 from datassay.corpus.schema import DOCUMENT
@@ -67,6 +68,7 @@ def families(recipe: Recipe) -> list[Family]:
     asked = optional_families(recipe)
     edits = edit_settings(recipe)
     rows: list[tuple[bool, str, str, pa.Schema]] = [
+        (True, "extract", "extraction", EXTRACTION),
         (True, "text", "text", text_signals.TEXT_SIGNALS),
         (True, "language", "language", identification(recipe).schema),
         (has_auto_limits(recipe), "language_limit", "language_limit", LANGUAGE_LIMIT),

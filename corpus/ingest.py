@@ -26,8 +26,15 @@ from datassay.corpus.store import Outputs, ParquetShard
 if TYPE_CHECKING:
     import tldextract
 
-VERSION = 4
+VERSION = 5
 CENSUS_VERSION = 2
+
+EXTRACTION = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("extraction_doubt", pa.float64()),  # 0 to 1; null where the input was text already
+    ]
+)
 
 CENSUS = pa.schema([pa.field("chance", pa.float64(), nullable=False)])
 
@@ -64,7 +71,8 @@ class IngestSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # noqa: ARG001
-    """The documents of the task's files as "documents", and what became of each record as "records".
+    """The documents of the task's files as "documents", how doubtful their texts are as "extraction" (in the same
+    order), and what became of each record as "records".
 
     Counts: records, bytes (of pages), page, quarantine, skipped, skipped_REASON, extracted, routed, gated,
     payload_repeats, guarded.
@@ -76,6 +84,7 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
     extractor = PageExtractor(settings.extract, out, gate)
     with ExitStack() as stack:
         documents = Batches(stack.enter_context(out.parquet("documents", DOCUMENT)))
+        doubts = Batches(stack.enter_context(out.parquet("extraction", EXTRACTION)))
         records = Batches(stack.enter_context(out.parquet("records", RECORD)))
         for batch in batches_of(settings):
             pages = [Page(record.html, record.charset) for record, _, reason in batch if record.html and not reason]
@@ -89,7 +98,9 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
                 records.add(row, n_bytes=256)
                 if document is not None:
                     documents.add(document, n_bytes=len(document["text"]))
+                    doubts.add({"id": document["id"], "extraction_doubt": found.doubt}, n_bytes=64)
         documents.flush()
+        doubts.flush()
         records.flush()
 
 

@@ -30,7 +30,7 @@ from datassay.cli.pipeline import stages
 from datassay.cli.run_folder import DATASETS, RunFolder
 from datassay.cli.sections import ClassifierScore, GptScore, NgramScore, Recipe
 from datassay.cli.signals import OPTIONAL
-from datassay.corpus import edits, errors, language, language_limits, schema, split, tokens, words, write
+from datassay.corpus import edits, errors, ingest, language, language_limits, schema, split, tokens, words, write
 from datassay.corpus.errors import DatassayError
 from datassay.corpus.tokenizer import load_tokenizer
 from datassay.dedup import bloom, cut, exact, keep
@@ -169,6 +169,7 @@ class Dataset:
 PARQUET = (
     Dataset("documents", schema, "DOCUMENT", "In the dataset and view of this name, `text` is that of stage `clean`."),
     Dataset("records", schema, "RECORD"),
+    Dataset("extraction", ingest, "EXTRACTION"),
     Dataset("text", text_signals, "TEXT_SIGNALS"),
     Dataset("language", language, "LANGUAGE"),
     Dataset("language_limit", language_limits, "LANGUAGE_LIMIT"),
@@ -428,6 +429,8 @@ def signals() -> Iterator[str]:
         rows.append((code(signal.name), str(signal.type), signal.definition, aliases, published))
     yield "### Of the text\n"
     yield table(("signal", "type", "definition", "in RedPajama-V2", "source"), rows)
+    yield "### Of extraction\n"
+    yield signal_table(Dataset("extraction", ingest, "EXTRACTION"))
     yield "### Of language\n"
     others = [Dataset("language", language, name) for name in ("LANGUAGE", "PARAGRAPHS")]
     yield signal_table(*others, Dataset("language_limit", language_limits, "LANGUAGE_LIMIT"))

@@ -174,6 +174,17 @@ def records(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]
     ).fetchall()
 
 
+def extractors(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, float | None]]:
+    """(extractor, documents, kept, mean doubt of our own) of the documents that were pages, the most frequent first."""
+    return connection.execute(
+        """
+        SELECT extractor, count(*), count(*) FILTER (keep), avg(extraction_doubt)
+        FROM documents JOIN judged USING (id) JOIN extraction USING (id)
+        WHERE extractor IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1
+        """
+    ).fetchall()
+
+
 def funnel(run: RunFolder, connection: duckdb.DuckDBPyConnection) -> list[FunnelRow]:
     """Documents and bytes that are in training after each step, from all that were extracted."""
     n, n_bytes = _one(connection, "SELECT count(*), coalesce(sum(n_bytes), 0) FROM text JOIN judged USING (id)")
