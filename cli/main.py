@@ -265,6 +265,53 @@ def train(
     typer.echo(train_model(open_run(run), output, settings))
 
 
+@app.command()
+def extract(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="HTML, WARC, Parquet or JSON lines files, folders, URLs, or text files with a URL a line.",
+            metavar="INPUT",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Rows as .jsonl or .parquet; standard output if not given.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="fast, balanced or quality.")] = "balanced",
+    max_routed: Annotated[float | None, typer.Option(help="Share of the pages for trafilatura at most.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown.")] = False,
+    links: Annotated[bool, typer.Option("--links", help="Write addresses of links.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="Write alternative texts of images.")] = False,
+    comments: Annotated[
+        bool | None, typer.Option("--comments/--no-comments", help="Readers' comments; else as the classifier says.")
+    ] = None,
+    tables: Annotated[bool, typer.Option("--tables/--no-tables", help="Tables of data.")] = True,
+    code: Annotated[bool, typer.Option("--code/--no-code", help="Preformatted blocks.")] = True,
+    html: Annotated[str | None, typer.Option(help="The column of rows that holds HTML.", metavar="COLUMN")] = None,
+    model: Annotated[Path | None, typer.Option(help="A classifier of blocks of your own, .npz.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first pages.", min=1)] = None,
+) -> None:
+    """Extract the main text of pages, without a run: of one page as text, of more as rows with metadata.
+
+    Example: datassay extract crawl.warc.gz -o texts.parquet
+    """
+    from datassay.cli.extract import Request, extract_inputs, settings_of
+
+    settings = settings_of(
+        profile=profile,
+        max_routed=max_routed,
+        markdown=markdown,
+        links=links,
+        images=images,
+        comments=comments,
+        tables=tables,
+        code=code,
+    )
+    status, said = extract_inputs(Request(inputs, settings, output, model, html, limit))
+    typer.echo(said, nl=False, err=True)
+    finish(status)
+
+
 MinHashName = Annotated[
     str | None,
     typer.Option(

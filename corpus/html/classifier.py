@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -42,13 +43,18 @@ def save(classifier: Classifier, path: Path) -> None:
 
 @lru_cache(maxsize=4)
 def load(path: Path = MODEL_PATH) -> Classifier | None:
-    """The classifier of a file; None if there is no file. Raises InputError if it is for other features."""
+    """The classifier of a file; None if there is no file. Raises InputError if it is none, or for other features."""
     if not path.exists():
         return None
-    with np.load(path) as arrays:
-        if arrays["features"].tolist() != list(SECOND_FEATURES):
-            raise InputError(f"{path}: made by another version, with other features: train it anew")
-        stages = [Trees(*(arrays[f"{stage}_{field}"] for field in Trees._fields)) for stage in Classifier._fields]
+    try:
+        with np.load(path) as arrays:
+            if arrays["features"].tolist() != list(SECOND_FEATURES):
+                raise InputError(f"{path}: made by another version, with other features: train it anew")
+            stages = [Trees(*(arrays[f"{stage}_{field}"] for field in Trees._fields)) for stage in Classifier._fields]
+    except (OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: no classifier of blocks; give one that benchmarks/extraction_model.py made"
+        ) from error
     return Classifier(*stages)
 
 
