@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,8 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
+from datassay.cli.extraction_agreement import as_html, as_text, compare
+from datassay.cli.extractors import checked_name, described, named, ours
 from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.pages_of_inputs import Found, is_one_page, records
 from datassay.corpus.errors import InputError, RecipeError
@@ -86,6 +88,10 @@ class Summary:
         lines += [f"  no page: {reason} {n:,}" for reason, n in sorted(self.others.items())]
         return "\n".join(lines) + "\n"
 
+    def others_said(self) -> str:
+        """Why records are no pages, in a line."""
+        return ", ".join(f"{reason} {n:,}" for reason, n in sorted(self.others.items())) or "no records of HTML"
+
 
 def settings_of(**values: object) -> ExtractSettings:
     """Settings of extraction from a command line. Raises RecipeError that names the option."""
@@ -121,9 +127,44 @@ def extract_inputs(request: Request) -> tuple[int, str]:
                 rows.append(_row(one, extraction))
             write.write(rows)
         if not summary.n_pages and not summary.n_given:
-            said = ", ".join(f"{reason} {n:,}" for reason, n in sorted(summary.others.items())) or "no records"
-            raise InputError(f"{', '.join(request.inputs)}: no page could be read: {said}")
+            raise InputError(f"{', '.join(request.inputs)}: no page could be read: {summary.others_said()}")
     return (PARTIAL if summary.is_partial else 0), summary.as_text()
+
+
+def compare_inputs(request: Request, other: str, report: Path | None) -> str:
+    """Our extractor as it is asked for beside another one, on the pages of the inputs; a page of it in `report`.
+
+    Raises RecipeError for an unknown extractor, MissingExtraError for one that is not installed, and InputError if an
+    input is missing, or no page could be read.
+    """
+    model, other = checked_model(request.model), checked_name(other)
+    if other.startswith("model:"):
+        checked_model(Path(other.removeprefix("model:")))
+    if request.output is not None:
+        raise RecipeError("--compare writes no texts: leave --output out, or --compare")
+    summary = Summary()
+    found = records(request.inputs, html=request.html, max_bytes=request.settings.limits.max_bytes)
+    pages = (one for one in found if one.record.html or one.record.reason or one.record.is_damaged)
+    settings = request.settings
+    name = settings.profile if request.model is None else f"{settings.profile} with {request.model.name}"
+    with ExitStack() as stack:
+        compared = compare(
+            _batches(pages, request.limit, summary),
+            (name, described(other)),
+            lambda: (ours(settings, model, stack), named(other, settings, stack)),
+        )
+    if not compared.pages:
+        raise InputError(f"{', '.join(request.inputs)}: no page could be read: {summary.others_said()}")
+    if report is not None:
+        with whole_file(report) as part:
+            part.write_text(as_html(compared, _options(settings)), encoding="utf-8")
+    return as_text(compared)
+
+
+def _options(settings: ExtractSettings) -> str:
+    """Settings that are not the defaults, in words."""
+    changed = settings.model_dump(exclude_defaults=True, exclude={"profile"})
+    return f"Asked with {', '.join(f'{name} {value}' for name, value in changed.items())}." if changed else ""
 
 
 def _batches(found: Iterator[Found], limit: int | None, summary: Summary) -> Iterator[list[Found]]:
@@ -143,7 +184,8 @@ def _batches(found: Iterator[Found], limit: int | None, summary: Summary) -> Ite
             batch, n_bytes = [], 0
         if n_pages == limit:
             return
-    yield batch
+    if batch:
+        yield batch
 
 
 def _extractions(batch: Sequence[Found], extractor: PageExtractor) -> Iterator[Extraction]:

@@ -290,13 +290,25 @@ def extract(
     html: Annotated[str | None, typer.Option(help="The column of rows that holds HTML.", metavar="COLUMN")] = None,
     model: Annotated[Path | None, typer.Option(help="A classifier of blocks of your own, .npz.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first pages.", min=1)] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            help="Write no texts, but compare with fast, balanced, quality, trafilatura, trafilatura-recall, "
+            "resiliparse, readability-lxml, justext or model:FILE.",
+            metavar="OTHER",
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the comparison as a page, too.", metavar="FILE")] = None,
 ) -> None:
     """Extract the main text of pages, without a run: of one page as text, of more as rows with metadata.
 
     Example: datassay extract crawl.warc.gz -o texts.parquet
     """
-    from datassay.cli.extract import Request, extract_inputs, settings_of
+    from datassay.cli.extract import Request, compare_inputs, extract_inputs, settings_of
 
+    if report is not None and other is None:
+        raise RecipeError("--report is of a comparison: add --compare, such as --compare trafilatura")
     settings = settings_of(
         profile=profile,
         max_routed=max_routed,
@@ -307,7 +319,11 @@ def extract(
         tables=tables,
         code=code,
     )
-    status, said = extract_inputs(Request(inputs, settings, output, model, html, limit))
+    request = Request(inputs, settings, output, model, html, limit)
+    if other is not None:
+        typer.echo(compare_inputs(request, other, report), nl=False)
+        return
+    status, said = extract_inputs(request)
     typer.echo(said, nl=False, err=True)
     finish(status)
 
