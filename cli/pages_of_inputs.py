@@ -36,21 +36,20 @@ def records(inputs: Sequence[str], *, html: str | None, max_bytes: int) -> Itera
     max_bytes: of a page from the web
     Raises InputError if an input is missing or of no known format.
     """
-    checked: list[str | list[str] | list[InputFile]] = []
-    for name in inputs:  # all of them first: a mistyped name is said before minutes of work
-        if is_page_url(name):
-            checked.append(name)
-        else:
-            checked.append(urls_of_list(name) or find_inputs([name]))
+    checked = [_named(name) for name in inputs]  # all of them first: a mistyped name is said before minutes of work
     for name, found in zip(inputs, checked, strict=True):
-        if isinstance(found, str):
-            yield Found(name, fetch(found, 0, max_bytes=max_bytes))
-            continue
         for i, one in enumerate(found):
-            if isinstance(one, str):
-                yield Found(name, fetch(one, i, max_bytes=max_bytes))
-            else:
+            if isinstance(one, InputFile):
                 yield from _of_file(one, html)
+            else:
+                yield Found(name, fetch(one, i, max_bytes=max_bytes))
+
+
+def _named(name: str) -> Sequence[str | InputFile]:
+    """The URLs or files that an input stands for."""
+    if is_page_url(name):
+        return [name]
+    return urls_of_list(name) or find_inputs([name])
 
 
 def is_page_url(name: str) -> bool:

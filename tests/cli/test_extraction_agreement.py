@@ -25,7 +25,8 @@ SENTENCE = "The mill stands on the old bank of the river, and its wheel has turn
 PLACES = ("river", "harbour", "forest", "market", "border", "old road")
 PARAGRAPHS = "".join(
     f"<p>By the {place} there is a mill that was built in {1700 + 7 * i}, and {i + 2} families have lived in it since. "
-    f"Whoever goes to the {place} by the {PLACES[i - 1]} sees its wheel from afar, if the leaves have fallen.</p>"
+    f"Whoever goes to the {place} by the {PLACES[i - 1]} sees its wheel from afar, if the leaves have fallen. "
+    f"It is said that they were the first of those who came to the {place}, and that it is theirs.</p>"
     for i, place in enumerate(PLACES)
 )
 PAGE = f"<html><body><h1>Mills of the land</h1>{PARAGRAPHS}</body></html>"
