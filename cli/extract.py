@@ -168,13 +168,15 @@ def _options(settings: ExtractSettings) -> str:
 
 
 def _batches(found: Iterator[Found], limit: int | None, summary: Summary) -> Iterator[list[Found]]:
-    """Pages, texts and URLs that failed, so many at a time that the most doubtful pages can be found among them."""
+    """Pages, texts and URLs without a page, so many at a time that the most doubtful pages can be found among them."""
     batch: list[Found] = []
     n_pages = n_bytes = 0
     for one in found:
         record = one.record
         if record.reason or record.is_damaged:
             summary.others[record.reason or "damaged"] += 1
+            if one.is_fetched:
+                batch.append(one)
             continue
         batch.append(one)
         n_pages += 1
@@ -192,7 +194,9 @@ def _extractions(batch: Sequence[Found], extractor: PageExtractor) -> Iterator[E
     pages = [Page(one.record.html, one.record.charset) for one in batch if one.record.html]
     extracted = iter(extractor(pages))
     for one in batch:
-        if one.record.html:
+        if one.record.reason:
+            yield Extraction(reason=one.record.reason)
+        elif one.record.html:
             yield next(extracted)
         else:
             text = one.record.text or ""
@@ -200,6 +204,8 @@ def _extractions(batch: Sequence[Found], extractor: PageExtractor) -> Iterator[E
 
 
 def _count(summary: Summary, one: Found, found: Extraction) -> None:
+    if one.record.reason:
+        return  # counted when it was read
     if one.record.html is None and found.text:
         summary.n_given += 1
         return

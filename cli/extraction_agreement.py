@@ -150,6 +150,8 @@ def compare(
     extractors: tuple[Answers, Answers] | None = None
     for i, batch in enumerate(batches):
         pages = [Page(one.record.html, one.record.charset) for one in batch if one.record.html]
+        if not pages:
+            continue
         if extractors is None:
             for warmed in make():
                 warmed(pages)

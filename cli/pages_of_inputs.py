@@ -27,6 +27,8 @@ class Found:
 
     file: str
     record: Record
+    is_fetched: bool = False
+    """Whether it was asked for by its URL, and so gets a row even if it is no page."""
 
 
 def records(inputs: Sequence[str], *, html: str | None, max_bytes: int) -> Iterator[Found]:
@@ -42,7 +44,7 @@ def records(inputs: Sequence[str], *, html: str | None, max_bytes: int) -> Itera
             if isinstance(one, InputFile):
                 yield from _of_file(one, html)
             else:
-                yield Found(name, fetch(one, i, max_bytes=max_bytes))
+                yield Found(name, fetch(one, i, max_bytes=max_bytes), is_fetched=True)
 
 
 def _named(name: str) -> Sequence[str | InputFile]:

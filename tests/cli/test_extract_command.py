@@ -165,8 +165,10 @@ def test_a_list_of_urls(
     assert call(monkeypatch, path) == 0
     said = capsys.readouterr()
     rows = [json.loads(line) for line in said.out.splitlines()]
-    assert [row["url"].rsplit("/", 1)[1] for row in rows] == ["mill", "moved"]
-    assert all("Weser-Flüsschen" in row["text"] for row in rows)  # by the header's charset
+    assert [row["offset"] for row in rows] == [0, 1, 2, 3, 4, 5]
+    reasons = [row["reason"] for row in rows]
+    assert reasons == [None, "status_404", "not_html", "too_large", None, "unreachable"]
+    assert all(("Weser-Flüsschen" in row["text"]) == (row["reason"] is None) for row in rows)  # by the header's charset
     for reason in ("status_404 1", "not_html 1", "too_large 1", "unreachable 1"):
         assert f"no page: {reason}\n" in said.err
     assert set(Site.agents) == {user_agent()}
