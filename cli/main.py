@@ -269,6 +269,69 @@ def train(
     typer.echo(train_model(open_run(run), output, settings))
 
 
+@app.command()
+def extract(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="HTML, WARC, Parquet or JSON lines files, folders, URLs, or text files with a URL a line.",
+            metavar="INPUT",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Rows as .jsonl or .parquet; standard output if not given.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="fast, balanced or quality.")] = "balanced",
+    max_routed: Annotated[float | None, typer.Option(help="Share of the pages for trafilatura at most.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown.")] = False,
+    links: Annotated[bool, typer.Option("--links", help="Write addresses of links.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="Write alternative texts of images.")] = False,
+    comments: Annotated[
+        bool | None, typer.Option("--comments/--no-comments", help="Readers' comments; else as the classifier says.")
+    ] = None,
+    tables: Annotated[bool, typer.Option("--tables/--no-tables", help="Tables of data.")] = True,
+    code: Annotated[bool, typer.Option("--code/--no-code", help="Preformatted blocks.")] = True,
+    html: Annotated[str | None, typer.Option(help="The column of rows that holds HTML.", metavar="COLUMN")] = None,
+    model: Annotated[Path | None, typer.Option(help="A classifier of blocks of your own, .npz.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first pages.", min=1)] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            help="Write no texts, but compare with fast, balanced, quality, trafilatura, trafilatura-recall, "
+            "resiliparse, readability-lxml, justext or model:FILE.",
+            metavar="OTHER",
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the comparison as a page, too.", metavar="FILE")] = None,
+) -> None:
+    """Extract the main text of pages, without a run: of one page as text, of more as rows with metadata.
+
+    Example: datassay extract crawl.warc.gz -o texts.parquet
+    """
+    from datassay.cli.extract import Request, compare_inputs, extract_inputs, settings_of
+
+    if report is not None and other is None:
+        raise RecipeError("--report is of a comparison: add --compare, such as --compare trafilatura")
+    settings = settings_of(
+        profile=profile,
+        max_routed=max_routed,
+        markdown=markdown,
+        links=links,
+        images=images,
+        comments=comments,
+        tables=tables,
+        code=code,
+    )
+    request = Request(inputs, settings, output, model, html, limit)
+    if other is not None:
+        typer.echo(compare_inputs(request, other, report), nl=False)
+        return
+    status, said = extract_inputs(request)
+    typer.echo(said, nl=False, err=True)
+    finish(status)
+
+
 MinHashName = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, PositiveInt
 
 from datassay.corpus.charset import decode, to_utf8
-from datassay.corpus.html.classifier import load, main_blocks
+from datassay.corpus.html.classifier import MODEL_PATH, load, main_blocks
 from datassay.corpus.html.render import PLAIN, Style, written
 from datassay.corpus.html.scan import count_tags, scan
 from datassay.corpus.html.stated import article_body, stated
+from datassay.corpus.html.wanted import AS_FOUND, Wanted, only_wanted
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # a warning a page otherwise; the reason says it here
 
@@ -71,10 +73,13 @@ def extract(
     header_charset: str | None = None,
     limits: ExtractionLimits | None = None,
     style: Style = PLAIN,
+    wanted: Wanted = AS_FOUND,
+    model: Path = MODEL_PATH,
 ) -> Extraction:
     """The main text and metadata of a page by our own extractor, which depend on these arguments alone.
 
     header_charset: what the HTTP header claims
+    model: the classifier's file
     """
     limits = limits or ExtractionLimits()
     if len(body) > limits.max_bytes:
@@ -84,8 +89,8 @@ def extract(
     if count_tags(content) > limits.max_elements and count_elements(page)[0] > limits.max_elements:
         return Extraction(reason="too_many_elements")
     found = scan(content)
-    keep, doubt = main_blocks(found, load())
-    text, extractor = written(content, found, keep, style), "datassay"
+    keep, doubt = main_blocks(found, load(model))
+    text, extractor = written(content, found, only_wanted(found, keep, wanted), style), "datassay"
     if not text and (text := article_body(page, found)):
         extractor = "json-ld"
     if not text:
@@ -110,10 +115,17 @@ def is_in_reach(body: bytes, limits: ExtractionLimits) -> bool:
     return count_elements(body)[1] <= limits.max_depth
 
 
-def second_opinion(body: bytes, first: Extraction, *, header_charset: str | None = None) -> Extraction:
+def second_opinion(
+    body: bytes,
+    first: Extraction,
+    *,
+    header_charset: str | None = None,
+    style: Style = PLAIN,
+    wanted: Wanted = AS_FOUND,
+) -> Extraction:
     """What trafilatura makes of a page that our own extractor has answered; the first answer if it finds no text."""
     try:
-        text = quality_text(decode(body, header_charset)[0])
+        text = quality_text(decode(body, header_charset)[0], style, wanted)
     except MemoryError:
         raise
     except Exception:  # what trafilatura raises on odd pages is its own, and any of it is about this page only
@@ -121,16 +133,27 @@ def second_opinion(body: bytes, first: Extraction, *, header_charset: str | None
     return replace(first, text=text, reason=None, extractor="trafilatura") if text else first
 
 
-def quality_text(html: str) -> str:
-    """trafilatura's main text, without comments; empty if it finds none.
+def quality_text(html: str, style: Style = PLAIN, wanted: Wanted = AS_FOUND) -> str:
+    """trafilatura's main text, without comments unless they are wanted; empty if it finds none.
 
     `fast` with `favor_recall` is the best and the fastest of its settings on article-extraction-benchmark.
     `deduplicate` must stay off: it keeps state between pages, so that the text would depend on their order.
+    What it knows as comments are those below articles: posts of a thread stay even if comments are not wanted. Images
+    come with their addresses in its own notation, also in plain text.
     """
     import trafilatura  # slow to import, and only this stage asks it
 
     text = trafilatura.extract(
-        html, fast=True, favor_recall=True, include_comments=False, include_tables=True, deduplicate=False
+        html,
+        fast=True,
+        favor_recall=True,
+        include_comments=bool(wanted.comments),
+        include_tables=wanted.tables,
+        include_links=style.has_links,
+        include_images=style.has_images,
+        output_format="markdown" if style.is_markdown else "txt",
+        prune_xpath=None if wanted.code else "//pre",
+        deduplicate=False,
     )
     return (text or "").strip()
 

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import xxhash
 from pydantic import BaseModel, Field, NonNegativeInt
@@ -23,6 +25,9 @@ from datassay.corpus.extract import (
     second_opinion,
 )
 from datassay.corpus.guard import GuardedError, GuardLimits, run_guarded
+from datassay.corpus.html.classifier import MODEL_PATH
+from datassay.corpus.html.render import Style
+from datassay.corpus.html.wanted import Wanted
 from datassay.corpus.store import Outputs
 
 CACHE_BYTES = 64 << 20
@@ -45,10 +50,33 @@ class ExtractSettings(BaseModel, frozen=True, extra="forbid"):
     """Probability of that language from which on the gate closes."""
     gate_min_chars: NonNegativeInt = 200
     """The gate does not judge shorter texts."""
+    markdown: bool = False
+    """Headings, lists, code, quotations and tables in Markdown."""
+    links: bool = False
+    """Addresses of links, as Markdown has them."""
+    images: bool = False
+    """Alternative texts of images."""
+    comments: Literal["auto"] | bool = "auto"
+    """auto: as the classifier says, which keeps threads and drops what readers wrote below an article. true: comments
+    and posts with prose, too. false: none, by the words that templates have for them."""
+    tables: bool = True
+    """Tables of data; those that lay out text are always in."""
+    code: bool = True
+    """Preformatted blocks."""
     limits: ExtractionLimits = ExtractionLimits()
     """Pages beyond these are skipped, with the reason."""
     guard: GuardLimits = GuardLimits()
     """Protection from single pages; where it acts, the run ends as partial."""
+
+    @property
+    def style(self) -> Style:
+        """How texts are written."""
+        return Style(self.markdown, self.links, self.images)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of a page is written."""
+        return Wanted(None if self.comments == "auto" else self.comments, self.tables, self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +98,22 @@ Key = tuple[int, str | None]
 class PageExtractor:
     """Extraction of one task's pages, batch after batch."""
 
-    def __init__(self, settings: ExtractSettings, out: Outputs, is_wanted: Callable[[str], bool] | None = None) -> None:
-        """is_wanted: whether a page with this text may go to trafilatura, asked about those alone that would."""
+    def __init__(
+        self,
+        settings: ExtractSettings,
+        out: Outputs,
+        is_wanted: Callable[[str], bool] | None = None,
+        model: Path = MODEL_PATH,
+    ) -> None:
+        """is_wanted: whether a page with this text may go to trafilatura, asked about those alone that would
+        model: the classifier's file"""
         self._settings = settings
         self._out = out
         self._is_wanted = is_wanted
-        extract(b"<p>compiled once, and not in each child of a second attempt")
+        self._extract = partial(
+            extract, limits=settings.limits, style=settings.style, wanted=settings.wanted, model=model
+        )
+        self._extract(b"<p>compiled once, and not in each child of a second attempt")
         self._known: OrderedDict[Key, Extraction] = OrderedDict()
         self._known_chars = 0
         self._n_pages = 0
@@ -104,7 +142,7 @@ class PageExtractor:
     def _first(self, page: Page) -> Extraction:
         """Our own extractor's answer. Its time and memory are bounded by the bytes of a page, so it needs no guard,
         whose signal compiled code does not expect; but after a worker's death every page is suspect."""
-        function = partial(extract, page.html, header_charset=page.charset, limits=self._settings.limits)
+        function = partial(self._extract, page.html, header_charset=page.charset)
         return self._guarded(function) if self._out.attempt > 0 else function()
 
     def _second(self, pages: dict[Key, Page], first: dict[Key, Extraction]) -> dict[Key, Extraction]:
@@ -120,7 +158,14 @@ class PageExtractor:
             if self._is_wanted is not None and before.text and not self._is_wanted(before.text):
                 found[key] = replace(before, extractor="datassay-gate")
                 continue
-            ask = partial(second_opinion, page.html, before, header_charset=page.charset)
+            ask = partial(
+                second_opinion,
+                page.html,
+                before,
+                header_charset=page.charset,
+                style=self._settings.style,
+                wanted=self._settings.wanted,
+            )
             found[key] = self._guarded(ask)
             room -= 1
             self._n_routed += 1
