@@ -17,11 +17,12 @@ from pathlib import Path
 
 import orjson
 import zstandard
-from extraction_f1 import PEERS, GoldPage, in_profile, page_shares, scores
+from extraction_f1 import PEERS, GoldPage, in_profile
+
+from datassay.corpus.html.evaluation import Shares, page_shares, scores
 
 MIN_PAGES = 3
 """Of a language, to have a line of its own."""
-Shares = tuple[float, float, float]
 
 
 def main() -> None:

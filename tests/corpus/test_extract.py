@@ -158,7 +158,7 @@ def test_benchmark_quality(shared: Path) -> None:
 
     sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     try:
-        from extraction_f1 import gold_pages, page_shares, scores
+        from extraction_f1 import gold_pages
     finally:
         sys.path.pop(0)
     pages = list(gold_pages(shared / "extraction/dev.jsonl.zst"))[::9]

@@ -7,7 +7,6 @@ trafilatura's lowest on these kinds is .55, resiliparse's .80.
 from __future__ import annotations
 
 import io
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import zstandard
 
 from datassay.corpus.extract import extract
+from datassay.corpus.html.evaluation import page_shares, scores
 
 ROOT = Path(__file__).parents[2]
 FLOORS = {
@@ -45,11 +45,6 @@ def found() -> dict[str, list[tuple[dict[str, object], str]]]:
 
 
 def f1(pairs: list[tuple[dict[str, object], str]]) -> float:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from extraction_f1 import page_shares, scores
-    finally:
-        sys.path.pop(0)
     return scores([page_shares(str(row["text"]), text) for row, text in pairs])[0]
 
 
