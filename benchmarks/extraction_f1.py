@@ -4,8 +4,8 @@
 
 Scores as scrapinghub/article-extraction-benchmark does (corpus/html/evaluation.py). Our own extractor answers each page
 with a classifier that has not seen it (extraction_model.py, five folds); its time is that of the one that ships.
-`balanced` gives the most doubtful pages to trafilatura, 5 % at most. Times are CPU seconds in one process, the median of
-three runs, extractors in turn; ours includes character set and metadata, the others get decoded text and give text
+`balanced` gives the most doubtful pages to trafilatura, 5 % at most. Times are CPU seconds in one process, the median
+of three runs, extractors in turn; ours includes character set and metadata, the others get decoded text and give text
 alone. Needs the shared data and `pip install datassay[extractor] readability-lxml justext`.
 """
 

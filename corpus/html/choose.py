@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datassay.corpus.compiled import compiled
-from datassay.corpus.html.features import MIN_PARAGRAPH_CHARS, Measured
-from datassay.corpus.html.names import TAG
+from datassay.corpus.html.features import ANCESTORS, AT_ANCESTORS, AT_KEYWORDS, MIN_PARAGRAPH_CHARS, Measured
+from datassay.corpus.html.names import KEYWORDS, TAG
 from datassay.corpus.html.scan import CHARS, LINK_CHARS, NODE, PARENT, TAG_OF, Counts, Scan
 
 Floats = NDArray[np.float32]
@@ -46,6 +46,49 @@ def choose(counts: Counts, first: Floats, second: Floats) -> tuple[NDArray[np.bo
             undecided += DISAGREEMENT * chars
     doubt = float(undecided / kept) if kept > 0 else 1.0
     return keep, min(1.0, doubt)
+
+
+MIN_INDEX_SHARE = 0.75
+"""A page is an index if blocks made alike that are mostly links hold this share of its characters. Of 398 gold pages
+the indexes have .80 or more, the highest of others .67."""
+_AROUND_WORDS = ("sidebar", "footer", "header", "menu", "pagination", "related")
+AROUND_COLUMNS = np.array(
+    [AT_KEYWORDS + bit for bit, group in enumerate(KEYWORDS) if not set(group.split()).isdisjoint(_AROUND_WORDS)]
+    + [AT_ANCESTORS + ANCESTORS.index(name) for name in ("nav", "header", "footer", "aside")]
+)
+"""Features that are not 0 inside what stands around main text."""
+
+
+@compiled
+def keep_index(page: Scan, measured: Measured, keep: NDArray[np.bool_]) -> bool:
+    """Whether the page is an index whose text is its links, of which less than half was kept; then they are kept, and
+    what stands between them."""
+    n_blocks = len(keep)
+    chars, in_links = np.zeros(n_blocks, np.float32), np.zeros(n_blocks, np.float32)
+    around = np.zeros(n_blocks, np.float32)
+    total, kept = np.float32(0), np.float32(0)
+    for b in range(n_blocks):
+        group, n_chars = measured.alike[b], page.counts[b, CHARS]
+        chars[group] += n_chars
+        in_links[group] += page.counts[b, LINK_CHARS]
+        for column in AROUND_COLUMNS:
+            if measured.features[b, column]:
+                around[group] += n_chars
+                break
+        total += n_chars
+        kept += n_chars * keep[b]
+    if not n_blocks:
+        return False
+    largest = np.argmax(chars)
+    is_index = chars[largest] >= MIN_INDEX_SHARE * total and in_links[largest] > 0.5 * chars[largest]
+    if not is_index or kept >= 0.5 * total or around[largest] > 0.5 * chars[largest]:
+        return False
+    first, last = n_blocks, -1
+    for b in range(n_blocks):
+        if measured.alike[b] == largest:
+            first, last = min(first, b), b
+    keep[first : last + 1] = True
+    return True
 
 
 NAV, HEADER, FOOTER, ASIDE, FORM = (TAG[name] for name in ("nav", "header", "footer", "aside", "form"))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datassay.corpus.errors import InputError
-from datassay.corpus.html.choose import choose, choose_by_rule
+from datassay.corpus.html.choose import choose, choose_by_rule, keep_index
 from datassay.corpus.html.features import SECOND_FEATURES, add_probabilities, measure
 from datassay.corpus.html.scan import Scan
 from datassay.corpus.html.trees import Trees, probabilities
@@ -21,6 +21,9 @@ MODEL_PATH = Path(__file__).parents[1] / "data" / "main_text.npz"
 """The model that comes with datassay; main_text.md beside it says what it was trained on."""
 SECOND_FROM = 0.02
 """The second stage asks about blocks of this probability or more; the others are not main text."""
+
+INDEX_DOUBT = 0.5
+"""Doubt about an index, which a rule keeps against what the classifier says."""
 
 
 class Classifier(NamedTuple):
@@ -67,4 +70,6 @@ def main_blocks(page: Scan, classifier: Classifier | None) -> tuple[NDArray[np.b
     add_probabilities(page, measured, first)
     second = probabilities(classifier.second, measured.features, first >= SECOND_FROM)
     keep, doubt = choose(page.counts, first, second)
+    if keep_index(page, measured, keep):
+        doubt = max(doubt, INDEX_DOUBT)
     return keep[unit], float(doubt)

@@ -16,6 +16,7 @@ from datassay.corpus.extract import (
     is_in_reach,
     second_opinion,
 )
+from datassay.corpus.html.evaluation import page_shares, scores
 
 SENTENCE = "The harbour was quiet that morning, and only the gulls were awake to see the first boat come in. "
 PAGE = f"""<!DOCTYPE html><html lang="en-GB"><head><title>Harbour | News</title>

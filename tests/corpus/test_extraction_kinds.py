@@ -1,46 +1,48 @@
-"""No kind of page collapses: documentation, forums, shops, lists… in 27 languages, none of them in training.
+"""No kind of page collapses: documentation, forums, shops, lists… on sites made by software that no training page was.
 
 Floors are some hundredths below what `benchmarks/extraction_kinds.py` measures, to let a retrained model breathe;
-trafilatura's lowest on these kinds is .55, resiliparse's .80.
+trafilatura's lowest on these kinds is .38, resiliparse's .63.
 """
 
 from __future__ import annotations
 
-import io
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-import orjson
 import pytest
-import zstandard
 
 from datassay.corpus.extract import extract
 from datassay.corpus.html.evaluation import page_shares, scores
 
 ROOT = Path(__file__).parents[2]
 FLOORS = {
-    "article": 0.92,
-    "book": 0.88,
-    "docs": 0.94,
-    "forum": 0.85,
-    "list": 0.72,
-    "mail": 0.94,
-    "qa": 0.86,
-    "reference": 0.8,
-    "shop": 0.88,
-    "wiki": 0.9,
+    "article": 0.91,
+    "book": 0.93,
+    "docs": 0.96,
+    "forum": 0.92,
+    "list": 0.95,
+    "mail": 0.97,
+    "qa": 0.95,
+    "reference": 0.93,
+    "shop": 0.95,
+    "wiki": 0.95,
 }
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[tuple[dict[str, object], str]]]:
-    """Rows of the set by kind, each with the text that we find in its page."""
-    path = ROOT / "tests" / "data" / "page-kinds.jsonl.zst"
-    reader = zstandard.ZstdDecompressor().stream_reader(path.open("rb"))
+    """Rows of half B by kind, each with the text that we find in its page."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from page_kind_halves import halves, read_pages
+    finally:
+        sys.path.pop(0)
+    pages = read_pages(ROOT / "tests" / "data" / "page-kinds.jsonl.zst")
     by_kind = defaultdict(list)
-    for line in io.BufferedReader(reader):
-        row = orjson.loads(line)
-        by_kind[row["kind"]].append((row, extract(row["html"].encode()).text))
+    for row, half in zip(pages, halves(pages), strict=True):
+        if half == "B":
+            by_kind[row["kind"]].append((row, extract(row["html"].encode()).text))
     return by_kind
 
 
@@ -50,7 +52,7 @@ def f1(pairs: list[tuple[dict[str, object], str]]) -> float:
 
 @pytest.mark.parametrize("kind", FLOORS)
 def test_kind(kind: str, found: dict[str, list[tuple[dict[str, object], str]]]) -> None:
-    assert len(found[kind]) >= 8
+    assert len(found[kind]) >= 4
     assert f1(found[kind]) >= FLOORS[kind]
 
 
@@ -70,5 +72,5 @@ def test_code_stands_as_it_does_on_the_page(found: dict[str, list[tuple[dict[str
         for block in row["code"]:  # type: ignore[attr-defined]
             n_found += " ".join(block.split()) in words
             n_whole += block.strip("\n") in text
-    assert n_found > 200
+    assert n_found > 100
     assert n_whole >= 0.97 * n_found
