@@ -59,7 +59,8 @@ def test_replicates_draw_pages() -> None:
     assert replicates.mean() == pytest.approx(2 / 3, abs=0.005)
     deviation = 8 / 9 * 0.5 / 100**0.5
     assert replicates.std() == pytest.approx(deviation, rel=0.1)
-    assert interval(replicates) == pytest.approx((2 / 3 - 1.96 * deviation, 2 / 3 + 1.96 * deviation), abs=0.01)
+    ends = 0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05
+    assert interval(replicates) == pytest.approx(tuple(2 * p / (1 + p) for p in ends), abs=0.01)
 
 
 def test_replicates_draw_the_pages_of_a_group_together() -> None:
