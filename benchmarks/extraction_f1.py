@@ -27,7 +27,6 @@ import zstandard
 
 from datassay.corpus.extract import Profile, quality_text
 from datassay.corpus.html.evaluation import page_shares, scores
-from datassay.corpus.html.training import prepare
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.store import Outputs
 
@@ -108,7 +107,7 @@ def cpu_seconds(functions: Mapping[str, Callable[[], object]]) -> dict[str, floa
 
 
 def main() -> None:
-    from extraction_model import distilled, unseen_answers
+    from extraction_model import other_pages, unseen_answers
     from extraction_model import gold_pages as examples
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     gold = examples(options.data)
-    others = [example for example in map(prepare, distilled(options.data, gold)) if example is not None]
+    others = other_pages(options.data, gold)
     alone, routed, n_routed = unseen_answers(gold, others, prefix=options.prefix, seed=options.seed)
     pages = list(gold_pages(options.data / "extraction" / "dev.jsonl.zst", prefix=options.prefix))
     texts = {"fast": alone, "balanced": routed}

@@ -8,11 +8,13 @@ Needs the shared data and `pip install datassay[extractor] readability-lxml`. Ex
 - gold: pages of scrapinghub/article-extraction-benchmark, whose text people typed, and of mozilla/readability's tests;
 - distilled: pages of adbar/htmldate on which trafilatura and readability-lxml agree (F1 of words from .8 on), unless
   they share fifteen 8-grams or more with a gold text. They count half, less the less the two agree; blocks on which
-  trafilatura's settings for recall and for precision differ count a fifth of that.
+  trafilatura's settings for recall and for precision differ count a fifth of that;
+- half A of tests/data/page-kinds.jsonl.zst (page_kind_halves.py). The pages of a template count together as the square
+  root of their number.
 
 Cross-validation: five folds of one gold set's pages; each is answered by a classifier trained on the other four, on
-the other gold set and on what was distilled. F1 as in corpus/html/evaluation.py. With pages of one's own `datassay
-extractor train` and `evaluate` do the same.
+the other gold set and on all the others. F1 as in corpus/html/evaluation.py. With pages of one's own `datassay extractor
+train` and `evaluate` do the same.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import lxml.html
 import orjson
 import readability
 import zstandard
+from page_kind_halves import halves, read_pages
 
 from datassay.corpus.charset import decode
 from datassay.corpus.extract import quality_text
@@ -40,6 +43,7 @@ from datassay.corpus.page_extractor import ExtractSettings
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile
 
+PAGE_KINDS = Path(__file__).parents[1] / "tests" / "data" / "page-kinds.jsonl.zst"
 GOLD_SETS = ("aeb-", "readability-")
 N_FOLDS = 5
 SETTINGS = ExtractSettings()
@@ -85,6 +89,21 @@ def distilled(data: Path, gold: Sequence[GoldPage]) -> Iterator[Example]:
             continue
         if len(grams(text) & known) < MAX_SHARED_GRAMS:
             yield Example(html.encode(), text, precise_text(html), weight=0.5 * agreement**2)
+
+
+def half_a() -> Iterator[Example]:
+    """The pages of many kinds that the model may learn from."""
+    pages = read_pages(PAGE_KINDS)
+    own = [page for page, half in zip(pages, halves(pages), strict=True) if half == "A"]
+    n_pages = Counter(page["template"] for page in own)
+    for page in own:
+        yield Example(page["html"].encode(), page["text"], weight=n_pages[page["template"]] ** -0.5)
+
+
+def other_pages(data: Path, gold: Sequence[GoldPage]) -> list[Prepared]:
+    """All that a classifier learns from besides gold."""
+    examples = (*distilled(data, gold), *half_a())
+    return [page for example in examples if (page := prepare(example)) is not None]
 
 
 def precise_text(html: str) -> str:
@@ -150,9 +169,9 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)  # readability's, a line a page
     gold = gold_pages(options.data)
-    others = [page for example in distilled(options.data, gold) if (page := prepare(example)) is not None]
+    others = other_pages(options.data, gold)
     known = [page.prepared for page in gold if page.prepared is not None]
-    print(f"{len(known)} gold and {len(others)} distilled pages")
+    print(f"{len(known)} gold and {len(others)} other pages")
     if options.verb == "validate":
         for seed in range(1, options.seeds + 1):
             validate(gold, others, seed)
