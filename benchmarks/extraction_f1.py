@@ -107,8 +107,8 @@ def cpu_seconds(functions: Mapping[str, Callable[[], object]]) -> dict[str, floa
 
 
 def main() -> None:
-    from extraction_model import other_pages, unseen_answers
     from extraction_model import gold_pages as examples
+    from extraction_model import other_pages, unseen_answers
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)

@@ -13,8 +13,8 @@ Needs the shared data and `pip install datassay[extractor] readability-lxml`. Ex
   root of their number.
 
 Cross-validation: five folds of one gold set's pages; each is answered by a classifier trained on the other four, on
-the other gold set and on all the others. F1 as in corpus/html/evaluation.py. With pages of one's own `datassay extractor
-train` and `evaluate` do the same.
+the other gold set and on all the others. F1 as in corpus/html/evaluation.py. With pages of one's own `datassay
+extractor train` and `evaluate` do the same.
 """
 
 from __future__ import annotations
