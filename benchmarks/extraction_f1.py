@@ -2,13 +2,11 @@
 
     python benchmarks/extraction_f1.py ../shared/data [--prefix aeb-]
 
-Scores as scrapinghub/article-extraction-benchmark does: multisets of 4-grams of words; true positives, false positives
-and false negatives are divided by their sum for each page, precision and recall come from their means over pages, so
-that an empty answer counts. Our own extractor answers each page with a classifier that has not seen it
-(extraction_model.py, five folds); its time is that of the one that ships. `balanced` gives the most doubtful pages to
-trafilatura, 5 % at most. Times are CPU seconds in one process, the median of three runs, extractors in turn; ours
-includes character set and metadata, the others get decoded text and give text alone. Needs the shared data and
-`pip install datassay[extractor] readability-lxml justext`.
+Scores as scrapinghub/article-extraction-benchmark does (corpus/html/evaluation.py). Our own extractor answers each page
+with a classifier that has not seen it (extraction_model.py, five folds); its time is that of the one that ships.
+`balanced` gives the most doubtful pages to trafilatura, 5 % at most. Times are CPU seconds in one process, the median
+of three runs, extractors in turn; ours includes character set and metadata, the others get decoded text and give text
+alone. Needs the shared data and `pip install datassay[extractor] readability-lxml justext`.
 """
 
 from __future__ import annotations
@@ -16,9 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +26,7 @@ import orjson
 import zstandard
 
 from datassay.corpus.extract import Profile, quality_text
+from datassay.corpus.html.evaluation import page_shares, scores
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.store import Outputs
 
@@ -50,32 +47,6 @@ def gold_pages(path: Path, *, prefix: str = "aeb-") -> Iterator[GoldPage]:
             page = orjson.loads(line)
             if page["id"].startswith(prefix):
                 yield GoldPage(page["html"].encode(), page["text"])
-
-
-def shingles(text: str, *, n: int = 4) -> Counter[tuple[str, ...]]:
-    """The n-grams of the text's words, with how often each occurs; one shorter one where there are fewer words."""
-    words = re.findall(r"\w+", text)
-    return Counter(tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1)))
-
-
-def page_shares(gold: str, found: str) -> tuple[float, float, float]:
-    """Shares of true positives, false positives and false negatives; they sum to 1, or to 0 if both texts are empty."""
-    if not gold.strip() and not found.strip():
-        return 0.0, 0.0, 0.0
-    want, have = shingles(gold), shingles(found)
-    true = sum((want & have).values())
-    false, missed = sum((have - want).values()), sum((want - have).values())
-    total = true + false + missed
-    return true / total, false / total, missed / total
-
-
-def scores(shares: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """F1, precision, recall from the mean shares; 0 where nothing is right."""
-    true, false, missed = (sum(column) / len(shares) for column in zip(*shares, strict=True))
-    if true == 0:
-        return 0.0, 0.0, 0.0
-    precision, recall = true / (true + false), true / (true + missed)
-    return 2 * precision * recall / (precision + recall), precision, recall
 
 
 def trafilatura_default(html: str) -> str:

@@ -15,12 +15,13 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from extraction_f1 import PEERS, GoldPage, in_profile, page_shares, scores
+from extraction_f1 import PEERS, GoldPage, in_profile
 from page_kind_halves import halves, read_pages
+
+from datassay.corpus.html.evaluation import Shares, page_shares, scores
 
 MIN_PAGES = 3
 """Of a language, to have a line of its own."""
-Shares = tuple[float, float, float]
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ Needs the shared data and `pip install datassay[extractor] readability-lxml`. Ex
   root of their number.
 
 Cross-validation: five folds of one gold set's pages; each is answered by a classifier trained on the other four, on
-the other gold set and on all the others. F1 as in extraction_f1.py.
+the other gold set and on all the others. F1 as in corpus/html/evaluation.py. With pages of one's own `datassay
+extractor train` and `evaluate` do the same.
 """
 
 from __future__ import annotations
@@ -21,26 +22,23 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import lxml.html
-import numpy as np
 import orjson
 import readability
 import zstandard
-from extraction_f1 import page_shares, scores
 from page_kind_halves import halves, read_pages
 
 from datassay.corpus.charset import decode
 from datassay.corpus.extract import quality_text
-from datassay.corpus.html.classifier import Classifier, main_blocks, save
-from datassay.corpus.html.render import written
-from datassay.corpus.html.scan import scan
-from datassay.corpus.html.training import Example, Prepared, prepare, train
+from datassay.corpus.html.classifier import save
+from datassay.corpus.html.evaluation import answer, page_shares, scores
+from datassay.corpus.html.labels import WORD
+from datassay.corpus.html.training import Example, Prepared, cross_validation, folds, prepare, train
 from datassay.corpus.page_extractor import ExtractSettings
 from datassay.corpus.readers import read_records
 from datassay.corpus.records import InputFile
@@ -52,7 +50,6 @@ SETTINGS = ExtractSettings()
 MIN_AGREEMENT = 0.8
 MAX_SHARED_GRAMS = 15
 MIN_WORDS = 25
-WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +131,6 @@ def grams(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
 
 
-def answer(example: Example, classifier: Classifier) -> tuple[str, float]:
-    """The text that a classifier finds in a page, and its doubt."""
-    content = np.frombuffer(example.html, np.uint8)
-    page = scan(content)
-    keep, doubt = main_blocks(page, classifier)
-    return written(content, page, keep), doubt
-
-
 def unseen_answers(
     gold: Sequence[GoldPage], others: Sequence[Prepared], *, prefix: str, seed: int
 ) -> tuple[list[str], list[str], int]:
@@ -149,13 +138,13 @@ def unseen_answers(
     doubtful ones given to trafilatura; and how many those were."""
     own = [page for page in gold if page.name.startswith(prefix)]
     rest = [page.prepared for page in gold if not page.name.startswith(prefix)]
-    folds = np.random.default_rng(7).permutation(len(own)) % N_FOLDS
+    fold = folds([None] * len(own), N_FOLDS, seed=7)
+    prepared = [page.prepared for page in own]
+    learned = [page for page in rest if page is not None] + list(others)
     found: list[tuple[str, float]] = [("", 0.0)] * len(own)
-    for k in range(N_FOLDS):
-        learned = [page.prepared for page, fold in zip(own, folds, strict=True) if fold != k] + rest
-        classifier = train([*(page for page in learned if page is not None), *others], seed=seed)
-        for i in np.flatnonzero(folds == k):
-            found[i] = answer(own[i].example, classifier)
+    for members, classifier in cross_validation(prepared, fold, others=learned, seed=seed):
+        for i in members:
+            found[i] = answer(own[i].example.html, classifier)
     doubtful = sorted(range(len(own)), key=lambda i: -found[i][1])[: int(SETTINGS.max_routed * len(own))]
     routed = {i: quality_text(own[i].example.html.decode()) for i in doubtful if found[i][1] >= SETTINGS.min_doubt}
     alone = [text for text, _ in found]

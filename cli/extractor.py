@@ -162,17 +162,14 @@ class _Notes:
     def __str__(self) -> str:
         lines = []
         if self._without_blocks:
-            lines.append(f"{len(self._without_blocks)} pages have no text, left out: {_named(self._without_blocks)}")
+            lines.append(f"pages without text, left out: {_named(self._without_blocks)}")
         if self._elsewhere:
-            n = len(self._elsewhere)
-            lines.append(
-                f"{n} pages hold less than half of their text; is it another page's? {_named(self._elsewhere)}"
-            )
+            lines.append(f"pages that hold less than half of their text (another page's?): {_named(self._elsewhere)}")
         return "".join(f"{line}\n" for line in lines)
 
 
 def _named(places: Sequence[str]) -> str:
-    return "; ".join(places[:MAX_NAMED]) + ("; …" if len(places) > MAX_NAMED else "")
+    return f"{len(places)}, " + "; ".join(places[:MAX_NAMED]) + ("; …" if len(places) > MAX_NAMED else "")
 
 
 def _loaded(path: Path) -> Classifier:

@@ -16,6 +16,7 @@ from datassay.corpus.extract import (
     is_in_reach,
     second_opinion,
 )
+from datassay.corpus.html.evaluation import page_shares, scores
 
 SENTENCE = "The harbour was quiet that morning, and only the gulls were awake to see the first boat come in. "
 PAGE = f"""<!DOCTYPE html><html lang="en-GB"><head><title>Harbour | News</title>
@@ -158,7 +159,7 @@ def test_benchmark_quality(shared: Path) -> None:
 
     sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     try:
-        from extraction_f1 import gold_pages, page_shares, scores
+        from extraction_f1 import gold_pages
     finally:
         sys.path.pop(0)
     pages = list(gold_pages(shared / "extraction/dev.jsonl.zst"))[::9]

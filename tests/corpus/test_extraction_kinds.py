@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from datassay.corpus.extract import extract
+from datassay.corpus.html.evaluation import page_shares, scores
 
 ROOT = Path(__file__).parents[2]
 FLOORS = {
@@ -46,11 +47,6 @@ def found() -> dict[str, list[tuple[dict[str, object], str]]]:
 
 
 def f1(pairs: list[tuple[dict[str, object], str]]) -> float:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from extraction_f1 import page_shares, scores
-    finally:
-        sys.path.pop(0)
     return scores([page_shares(str(row["text"]), text) for row, text in pairs])[0]
 
 
