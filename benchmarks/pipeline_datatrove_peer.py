@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import trafilatura  # noqa: F401: before the fork; each child of its extractor has a second to be ready
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import (
@@ -94,17 +95,15 @@ def main(arguments: Sequence[str]) -> None:
             logging_dir=str(work / "logs" / name),
             start_method="fork",  # whose CPU time is counted; it also loads everything once
         ).run()
-    extractor = stats_of(work / "logs" / "filter", "Trafilatura")
-    tokens = stats_of(work / "logs" / "tokens", "Writer")
+    logs = work / "logs"
+    extractor = stats_of(logs / "filter", "Trafilatura")
     found = {
         "n_pages": extractor["total"],
         "n_timeouts": extractor.get("timeout", 0),
         "n_extracted": extractor["forwarded"],
-        "n_filtered": stats_of(work / "logs" / "filter", "Jsonl")["total"],
-        "n_kept": tokens.get("total", 0),
-        "n_tokens": tokens["tokens"],
-        "extractor": extractor,
-        "tokens": tokens,
+        "n_filtered": stats_of(logs / "filter", "Jsonl")["total"],
+        "n_kept": stats_of(logs / "tokens", "MinHash stage 4")["forwarded"],
+        "n_tokens": stats_of(logs / "tokens", "Writer")["tokens"],
     }
     (work / "found.json").write_text(json.dumps(found))
 
