@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import trafilatura  # noqa: F401: before the fork; each child of its extractor has a second to be ready
+import trafilatura
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import (
@@ -40,6 +40,7 @@ from datatrove.pipeline.tokens import DocumentTokenizer
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils import lid
 
+assert trafilatura, "loaded before the fork: each child of datatrove's extractor has one second to be ready"
 N_WORKERS = 2
 CONFIG = MinhashConfig(num_buckets=14, hashes_per_bucket=8)
 

@@ -3,7 +3,8 @@
     python benchmarks/pipeline_vs_datatrove.py WARC... --work FOLDER [--peer-python PYTHON] [--profiles fast balanced]
 
 WARC are files with real pages; web/dev.warc.gz and web/crawl-dev-*.warc.gz of the shared data were used. PYTHON is of
-an environment with `pip install "datatrove[io,processing]==0.10.1" "xxhash<4" spacy lxml_html_clean`; without it, our side alone.
+an environment with `pip install "datatrove[io,processing]==0.10.1" "xxhash<4" spacy lxml_html_clean`; without it, our
+side runs alone.
 
 Every page goes into the new WARC files COPIES times, each time as another page: of three in ten of its words others of
 the same page stand in place, and a line with its number comes first. So no two pages have the same bytes, of which

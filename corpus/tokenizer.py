@@ -9,7 +9,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,12 @@ def load_tokenizer(spec: str | Path) -> Tokenizer:
         raise InputError(f"{spec}: no tokenizer can be read there; give `gpt2` or a tokenizer.json") from error
 
 
+@lru_cache(maxsize=2)
 def parse_tokenizer(content: str, name: str = "tokenizer.json") -> Tokenizer:
-    """The tokenizer whose tokenizer.json has this content; `name` is for messages."""
+    """The tokenizer whose tokenizer.json has this content; `name` is for messages.
+
+    The last ones are remembered: making GPT-2's ready takes as long as encoding some million tokens.
+    """
     from tokenizers import Tokenizer as Reference
 
     try:
