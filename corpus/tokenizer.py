@@ -6,7 +6,6 @@ Sennrich et al. 2016 (BPE), Radford et al. 2019 (bytes, and the regular expressi
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -57,7 +57,7 @@ class Tokenizer:
     @cached_property
     def content(self) -> str:
         """16 hex digits that name what it does."""
-        return settings_key(json.loads(self.json), self.eos_id)
+        return settings_key(orjson.loads(self.json), self.eos_id)
 
     @property
     def vocab_size(self) -> int:
@@ -185,7 +185,7 @@ def fast_encoding(reference: Any) -> Any | None:
     """
     from tiktoken import Encoding
 
-    config = json.loads(reference.to_str())
+    config = orjson.loads(reference.to_str())
     model = config["model"]
     is_byte_level = (
         model["type"] == "BPE"
@@ -209,7 +209,8 @@ def fast_encoding(reference: Any) -> Any | None:
         return None
     if any(len(reference.model.tokenize(token)) != 1 for token in ids):
         return None
-    ranks = {bytes(to_byte[character] for character in token): i for token, i in ids.items()}
+    latin1 = {ord(character): byte for character, byte in to_byte.items()}
+    ranks = {token.translate(latin1).encode("latin-1"): i for token, i in ids.items()}
     return Encoding("datassay", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens=special)
 
 
