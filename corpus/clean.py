@@ -61,7 +61,8 @@ GUARD = re.compile(
 """Where ftfy could act, with FTFY: all its other rules for mojibake ask for two such neighbours outside ASCII. A search
 passes over whatever is not in the first brackets, so other characters before a match are looked at from behind."""
 
-_LINE_BREAK = re.compile("[\r\x0b\x0c\u2028\u2029](?:(?<=\r)\n)?")
+_BREAKS = "\r\x0b\x0c\u2028\u2029"
+_LINE_BREAK = re.compile(f"[{_BREAKS}](?:(?<=\r)\n)?")
 _SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
 _INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
 """Soft hyphen, zero-width space, word joiner, byte order mark. The zero-width joiners stay: scripts and emoji need
@@ -90,16 +91,21 @@ def clean_text(text: str) -> tuple[str, list[str]]:
     White space: line breaks become "\\n", other blanks than tab and ideographic space become " ", invisible characters
     go, lines lose blanks at their ends, and at most one empty line stands between two others, none at head and tail.
     """
-    broken = _LINE_BREAK.sub("\n", text)
+    broken = _with_plain_breaks(text)
     repaired = repair(broken)
     normalized = unicodedata.normalize("NFC", repaired)
-    spaced = _tidy(normalized if repaired == broken else _LINE_BREAK.sub("\n", normalized))
+    spaced = _tidy(normalized if repaired == broken else _with_plain_breaks(normalized))
     steps = {
         "repaired": repaired != broken,
         "normalized": normalized != repaired,
         "spaced": broken != text or spaced != normalized,
     }
     return spaced, [step for step, is_changed in steps.items() if is_changed]
+
+
+def _with_plain_breaks(text: str) -> str:
+    """The text with "\\n" for every line break."""
+    return _LINE_BREAK.sub("\n", text) if any(mark in text for mark in _BREAKS) else text
 
 
 def repair(text: str) -> str:
