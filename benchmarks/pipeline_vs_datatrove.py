@@ -41,8 +41,6 @@ COMMAND = (sys.executable, "-c", "from datassay.cli.main import main; main()")
 """`datassay` of this interpreter, whatever the path."""
 HERE = Path(__file__).parent
 N_FILES = 8
-N_ROUNDS = 3
-"""How often our command runs, to take the median. The peer runs once."""
 MAX_PAGE_BYTES = 1 << 20
 """Where Common Crawl used to cut pages off."""
 SWAPPED = 0.3
@@ -132,19 +130,19 @@ def warc_record(html: bytes, charset: str | None, number: int) -> bytes:
     return gzip.compress(head.encode() + http + b"\r\n\r\n", 6, mtime=0)
 
 
-def datassay(inputs: Path, work: Path, profile: str) -> Run:
-    """Our side, the median of N_ROUNDS by CPU time."""
+def datassay(inputs: Path, work: Path, profile: str, *, n_rounds: int) -> Run:
+    """Our side, the median of some rounds by CPU time."""
     work.mkdir(parents=True)
     recipe = work / "recipe.toml"
     recipe.write_text(RECIPE.format(inputs=inputs, profile=profile))
     usages = []
-    for i in range(N_ROUNDS):
+    for i in range(n_rounds):
         command = [*COMMAND, "run", str(recipe), "-o", str(work / f"run-{i}"), "--workers", "2", "--until", "tokens"]
         with (work / f"run-{i}.log").open("w") as log:
             usages.append(measure(command, output=log.fileno()))
     print(f"  {profile}: CPU {', '.join(f'{usage.cpu:.1f}' for usage in usages)} s", flush=True)
     shards = [open_tokens(path) for path in (work / "run-0").glob("tokens-*/tokens/*")]
-    usage = sorted(usages, key=lambda usage: usage.cpu)[N_ROUNDS // 2]
+    usage = sorted(usages, key=lambda usage: usage.cpu)[n_rounds // 2]
     return Run(f"datassay, {profile}", usage, sum(map(len, shards)), sum(shard.n_tokens for shard in shards))
 
 
@@ -182,6 +180,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="a new folder")
     parser.add_argument("--peer-python", help="an interpreter that has datatrove")
     parser.add_argument("--profiles", nargs="+", choices=PROFILES, default=PROFILES)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of our command; the peer runs once")
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -190,7 +189,7 @@ def main() -> None:
     n_pages = write_copies(arguments.warc, inputs, n_copies=arguments.copies, seed=arguments.seed)
     n_bytes = sum(path.stat().st_size for path in inputs.glob("*.warc.gz"))
     print(f"{n_pages:,} pages in {N_FILES} WARC files, {n_bytes / 1e6:.0f} MB compressed", flush=True)
-    runs = [datassay(inputs, work / profile, profile) for profile in arguments.profiles]
+    runs = [datassay(inputs, work / profile, profile, n_rounds=arguments.rounds) for profile in arguments.profiles]
     peer = datatrove(arguments.peer_python, inputs, work / "peer") if arguments.peer_python else None
     show(runs, n_pages, peer)
 

@@ -152,6 +152,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return _tokenizer(reference, 0)
 
 
+@lru_cache(maxsize=1)
 def _gpt2() -> Tokenizer:
     """GPT-2's tokenizer from the shipped merges: first the bytes, then what each merge makes, `<eos>` last."""
     from tokenizers import Tokenizer as Reference
