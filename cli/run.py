@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
@@ -25,6 +26,7 @@ from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
+from datassay.corpus.without_pandas import leave_pandas_out, without_pandas
 from datassay.dedup.budget import LONG_SECONDS, Estimate, check_room, corpus_size, estimate, room_at
 from datassay.dedup.settings import DedupSettings
 
@@ -59,9 +61,15 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
     check_recipe_rules(recipe, request.recipe)
     check_given_files(recipe)
-    with locked(folder), stopped_by_signals(), Progress() as progress:
+    is_own_code = bool(recipe.signals)  # which may well want pandas
+    with (
+        nullcontext() if is_own_code else without_pandas(),
+        locked(folder),
+        stopped_by_signals(),
+        Progress() as progress,
+    ):
         try:
-            with engine_of(request.workers) as engine:
+            with engine_of(request.workers, initialize=None if is_own_code else leave_pandas_out) as engine:
                 return _run(recipe, request, folder, engine, progress)
         except (KeyboardInterrupt, Terminated) as stop:
             progress.note("stopped; the same command continues")

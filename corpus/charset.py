@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -95,16 +96,20 @@ def _decode(body: bytes, header: str | None) -> tuple[str, str]:
 
 def _decode_legacy(body: bytes, header: str | None) -> tuple[str, str]:
     """Text of bytes that are not UTF-8."""
-    declared = declared_charset(body)
-    detected = python_charset(detect_encoding(body, max_len=DETECT_BYTES, from_html_meta=False))
-    claimed = python_charset(header)
-    for charset in (declared, detected, claimed):
+    for charset in _guesses(body, header):
         if charset is None:
             continue
         text = body.decode(charset, "replace")
         if text.count("\ufffd") <= MAX_BAD_SHARE * len(body):
             return text, charset
     return body.decode("utf-8", "replace"), "utf-8"  # no charset fits: mixed or binary
+
+
+def _guesses(body: bytes, header: str | None) -> Iterator[str | None]:
+    """What the page declares, what its bytes look like, what the header claims: each found when its turn comes."""
+    yield declared_charset(body)
+    yield python_charset(detect_encoding(body, max_len=DETECT_BYTES, from_html_meta=False))
+    yield python_charset(header)
 
 
 def declared_charset(body: bytes) -> str | None:

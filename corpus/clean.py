@@ -14,6 +14,7 @@ import unicodedata
 import ftfy
 import pyarrow as pa
 from ftfy import TextFixerConfig
+from ftfy.badness import MOJIBAKE_CATEGORIES
 from pydantic import BaseModel
 
 from datassay.corpus.engine import Inputs
@@ -40,15 +41,28 @@ class CleanSettings(BaseModel, frozen=True, extra="forbid"):
 
 _CONTROL = r"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\u206a-\u206f\ufeff\ufff9-\ufffc"
 """What ftfy removes or replaces wherever it stands."""
-_ENTITY = r"&\#?[0-9A-Za-z]{1,24};"
+_ENTITY = r"\#?[0-9A-Za-z]{1,24};"
+"""After the "&"."""
 _SUSPECT = "ÂÃØÙŒœ"
 """Letters that ftfy's rules take for mojibake also beside ASCII."""
+_LETTERS = MOJIBAKE_CATEGORIES["lower_common"] + MOJIBAKE_CATEGORIES["upper_common"]
+"""Greek and Cyrillic, which are mojibake only beside _RARE, but for two letters of Serbian and Russian."""
+_COMMON = MOJIBAKE_CATEGORIES["common"]
+"""Dashes and the like, which are mojibake only after a suspect or two Latin letters."""
+_RARE = "".join(characters for name, characters in MOJIBAKE_CATEGORIES.items() if not name.endswith("common"))
+"""The others of some 400 characters that mojibake consists of: accented Latin letters, quotes, symbols."""
 
-ASCII_GUARD = re.compile(rf"[\x00-\x08\x0b\x0e-\x1f\x7f]|{_ENTITY}")
-GUARD = re.compile(rf"[{_CONTROL}{_SUSPECT}]|[^\x00-\x7f]{{2}}|{_ENTITY}")
-"""Where ftfy could act, with FTFY: all its other rules for mojibake ask for two neighbours outside ASCII."""
+ASCII_GUARD = re.compile(rf"[\x00-\x08\x0b\x0e-\x1f\x7f&](?:(?<!&)|{_ENTITY})")
+GUARD = re.compile(
+    rf"[{_CONTROL}{_SUSPECT}{_RARE}Ђ&]"
+    rf"(?:(?<=[{_CONTROL}{_SUSPECT}])|(?<=[{_RARE}])[{_RARE}{_LETTERS}]|(?<=[{_LETTERS}][{_RARE}])|(?<=[вВ]Ђ)"
+    rf"|(?<=[ÎÐ])[{_COMMON}]|(?<=&){_ENTITY})"
+)
+"""Where ftfy could act, with FTFY: all its other rules for mojibake ask for two such neighbours outside ASCII. A search
+passes over whatever is not in the first brackets, so other characters before a match are looked at from behind."""
 
-_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
+_BREAKS = "\r\x0b\x0c\u2028\u2029"
+_LINE_BREAK = re.compile(f"[{_BREAKS}](?:(?<=\r)\n)?")
 _SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
 _INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
 """Soft hyphen, zero-width space, word joiner, byte order mark. The zero-width joiners stay: scripts and emoji need
@@ -77,16 +91,21 @@ def clean_text(text: str) -> tuple[str, list[str]]:
     White space: line breaks become "\\n", other blanks than tab and ideographic space become " ", invisible characters
     go, lines lose blanks at their ends, and at most one empty line stands between two others, none at head and tail.
     """
-    broken = _LINE_BREAK.sub("\n", text)
+    broken = _with_plain_breaks(text)
     repaired = repair(broken)
     normalized = unicodedata.normalize("NFC", repaired)
-    spaced = _tidy(normalized)
+    spaced = _tidy(normalized if repaired == broken else _with_plain_breaks(normalized))
     steps = {
         "repaired": repaired != broken,
         "normalized": normalized != repaired,
         "spaced": broken != text or spaced != normalized,
     }
     return spaced, [step for step, is_changed in steps.items() if is_changed]
+
+
+def _with_plain_breaks(text: str) -> str:
+    """The text with "\\n" for every line break."""
+    return _LINE_BREAK.sub("\n", text) if any(mark in text for mark in _BREAKS) else text
 
 
 def repair(text: str) -> str:
@@ -106,5 +125,7 @@ def repair(text: str) -> str:
 def _tidy(text: str) -> str:
     if not text.isascii():
         text = _INVISIBLE.sub("", _SPACE.sub(" ", text))
-    lines = "\n".join([line.rstrip(" \t") for line in _LINE_BREAK.sub("\n", text).split("\n")])
-    return _MANY_BREAKS.sub("\n\n", lines).strip("\n")
+    if " \n" in text or "\t\n" in text:
+        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
+    text = text.rstrip(" \t")
+    return (_MANY_BREAKS.sub("\n\n", text) if "\n\n\n" in text else text).strip("\n")

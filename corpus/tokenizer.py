@@ -6,15 +6,15 @@ Sennrich et al. 2016 (BPE), Radford et al. 2019 (bytes, and the regular expressi
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -57,7 +57,7 @@ class Tokenizer:
     @cached_property
     def content(self) -> str:
         """16 hex digits that name what it does."""
-        return settings_key(json.loads(self.json), self.eos_id)
+        return settings_key(orjson.loads(self.json), self.eos_id)
 
     @property
     def vocab_size(self) -> int:
@@ -109,8 +109,12 @@ def load_tokenizer(spec: str | Path) -> Tokenizer:
         raise InputError(f"{spec}: no tokenizer can be read there; give `gpt2` or a tokenizer.json") from error
 
 
+@lru_cache(maxsize=2)
 def parse_tokenizer(content: str, name: str = "tokenizer.json") -> Tokenizer:
-    """The tokenizer whose tokenizer.json has this content; `name` is for messages."""
+    """The tokenizer whose tokenizer.json has this content; `name` is for messages.
+
+    The last ones are remembered: making GPT-2's ready takes as long as encoding some million tokens.
+    """
     from tokenizers import Tokenizer as Reference
 
     try:
@@ -148,6 +152,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return _tokenizer(reference, 0)
 
 
+@lru_cache(maxsize=1)
 def _gpt2() -> Tokenizer:
     """GPT-2's tokenizer from the shipped merges: first the bytes, then what each merge makes, `<eos>` last."""
     from tokenizers import Tokenizer as Reference
@@ -181,7 +186,7 @@ def fast_encoding(reference: Any) -> Any | None:
     """
     from tiktoken import Encoding
 
-    config = json.loads(reference.to_str())
+    config = orjson.loads(reference.to_str())
     model = config["model"]
     is_byte_level = (
         model["type"] == "BPE"
@@ -205,7 +210,8 @@ def fast_encoding(reference: Any) -> Any | None:
         return None
     if any(len(reference.model.tokenize(token)) != 1 for token in ids):
         return None
-    ranks = {bytes(to_byte[character] for character in token): i for token, i in ids.items()}
+    latin1 = {ord(character): byte for character, byte in to_byte.items()}
+    ranks = {token.translate(latin1).encode("latin-1"): i for token, i in ids.items()}
     return Encoding("datassay", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens=special)
 
 
