@@ -14,7 +14,9 @@ from datassay.corpus.html.classifier import Classifier, load, save
 from datassay.corpus.html.evaluation import Shares, answer, f1_replicates, interval, page_shares, scores
 from datassay.corpus.html.examples import read_examples
 from datassay.corpus.html.render import written
+from datassay.corpus.html.scan import scan
 from datassay.corpus.html.training import Example, Prepared, cross_validation, folds, prepare, train
+from datassay.corpus.html.units import united
 from datassay.corpus.store import whole_file
 
 N_FOLDS = 5
@@ -140,7 +142,9 @@ def _labelled_text(example: Example, prepared: Prepared | None) -> str:
     """The text of the blocks that training takes for main text: the best answer that a choice of blocks can give."""
     if prepared is None:
         return ""
-    return written(np.frombuffer(example.html, np.uint8), prepared.page, prepared.is_wanted)
+    content = np.frombuffer(example.html, np.uint8)
+    blocks = scan(content)
+    return written(content, blocks, prepared.is_wanted[united(blocks)[1]])
 
 
 class _Notes:

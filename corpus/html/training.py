@@ -78,10 +78,13 @@ def prepare(example: Example) -> Prepared | None:
     """The blocks of an example; None if the page has none. A block counts by its share of the wanted words, at most as
     much as the whole page of another."""
     content = np.frombuffer(example.html, np.uint8)
-    page, _ = united(scan(content))
+    blocks = scan(content)
+    page, unit = united(blocks)
     if not len(page.blocks):
         return None
-    words = block_words(content, page)
+    words: list[list[str]] = [[] for _ in page.blocks]
+    for u, of_block in zip(unit, block_words(content, blocks), strict=True):  # cells are words apart
+        words[u] += of_block
     share = labels(words, example.text)
     n_words = np.array([len(block) for block in words], np.float32)
     n_wanted = n_words[share >= 0.5].sum()

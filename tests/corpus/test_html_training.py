@@ -50,3 +50,13 @@ def test_a_classifier_learns_and_is_the_same_twice(tmp_path: Path) -> None:
     found = scan(content)
     keep, _ = main_blocks(found, load(tmp_path / "one.npz"))
     assert written(content, found, keep) == wanted
+
+
+def test_cells_of_a_table_are_words_apart() -> None:
+    from datassay.corpus.html.training import Example, prepare
+
+    rows = [WORDS[i : i + 4] for i in range(0, 16, 4)]
+    table = "".join(f"<tr>{''.join(f'<td>{word}</td>' for word in row)}</tr>" for row in rows)
+    prepared = prepare(Example(f"<main><table>{table}</table></main>".encode(), "\n".join("\t".join(r) for r in rows)))
+    assert prepared is not None
+    assert prepared.is_wanted.tolist() == [True]  # a table of data is one block
