@@ -5,9 +5,9 @@
 Scores as scrapinghub/article-extraction-benchmark does (corpus/html/evaluation.py). Our own extractor answers each page
 with a classifier that has not seen it (extraction_model.py, five folds); its time is that of the one that ships.
 `balanced` gives the most doubtful pages to trafilatura, 5 % at most; its time is that of `fast` and of trafilatura on
-those pages, as the one that ships is in no doubt about pages that it knows. Times are CPU seconds in one process, the median
-of three runs, extractors in turn; ours includes character set and metadata, the others get decoded text and give text
-alone. Needs the shared data and `pip install datassay[extractor] readability-lxml justext`.
+those pages, as the one that ships is in no doubt about pages that it knows. Times are CPU seconds in one process, the
+median of three runs, extractors in turn; ours includes character set and metadata, the others get decoded text and give
+text alone. Needs the shared data and `pip install datassay[extractor] readability-lxml justext`.
 """
 
 from __future__ import annotations
