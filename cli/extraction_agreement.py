@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,11 +16,11 @@ from datassay.cli.extractors import Answers
 from datassay.cli.pages_of_inputs import Found
 from datassay.cli.query import table
 from datassay.corpus.extract import Extraction
+from datassay.corpus.html.evaluation import page_shares, scores
 from datassay.corpus.ingest import registered_domain
 from datassay.corpus.language import identify
 from datassay.corpus.page_extractor import Page
 
-N_GRAM = 4
 N_DIFFERENT = 12
 """Pages shown of those with two texts…"""
 N_ONE_SIDED = 4
@@ -186,23 +185,11 @@ def _languages(first: Sequence[Extraction], second: Sequence[Extraction]) -> lis
     return [found[0] if found else "none" for found in identify(texts)[0]]
 
 
-def n_grams(text: str) -> Counter[tuple[str, ...]]:
-    """The 4-grams of the text's words, with how often each occurs; one shorter one where there are fewer words."""
-    words = re.findall(r"\w+", text)
-    return Counter(tuple(words[i : i + N_GRAM]) for i in range(max(1, len(words) - N_GRAM + 1)))
-
-
 def agreement(first: str, second: str) -> float | None:
-    """F1 of the texts' 4-grams of words, the same in both directions; None if both are empty.
-
-    As benchmarks/extraction_f1.py compares a text with the truth on one page.
-    """
+    """F1 of the texts' 4-grams of words, the same in both directions; None if both are empty."""
     if not first.strip() and not second.strip():
         return None
-    if not first.strip() or not second.strip():
-        return 0.0
-    a, b = n_grams(first), n_grams(second)
-    return 2 * sum((a & b).values()) / (sum(a.values()) + sum(b.values()))
+    return scores([page_shares(first, second)])[0]
 
 
 def _doubt_bin(page: Compared) -> str | None:
