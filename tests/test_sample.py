@@ -18,6 +18,7 @@ LICENSES = {
     "CC0-1.0",
     "CC-BY-4.0",
     "CC-BY-SA-3.0",
+    "GPL-2.0-only",
     "GPL-2.0-or-later",
     "LGPL-2.1-or-later",
     "MPL-2.0",

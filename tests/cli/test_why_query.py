@@ -179,7 +179,7 @@ def test_wrong_sql_lists_the_views(run: RunFolder, begun: RunFolder) -> None:
     with pytest.raises(RecipeError, match=r"(?s)nowhere.*the views of this run: .*documents") as caught:
         answer(run, "SELECT * FROM nowhere")
     assert "signals" in str(caught.value)
-    with pytest.raises(RecipeError, match=r"the views of this run: documents, records$"):
+    with pytest.raises(RecipeError, match=r"the views of this run: documents, extraction, records$"):
         answer(begun, "SELECT * FROM signals")
 
 

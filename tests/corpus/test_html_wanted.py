@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import zstandard
 
 from datassay.corpus.extract import extract, quality_text
+from datassay.corpus.html.evaluation import shingles
 from datassay.corpus.html.wanted import Wanted
 from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
@@ -83,11 +83,6 @@ def test_a_table_that_lays_out_text_is_no_table_of_data() -> None:
 
 def coverage(truth: str, text: str) -> float:
     """Share of the truth's 4-grams of words that are in the text."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from extraction_f1 import shingles
-    finally:
-        sys.path.pop(0)
     want, have = shingles(truth), shingles(text)
     return sum((want & have).values()) / sum(want.values())
 
@@ -115,7 +110,7 @@ def test_threads_are_whole_with_comments_and_no_shorter_without(rows: list[dict[
         for wish, texts in found.items()
     }
     means = {wish: sum(values) / len(values) for wish, values in shares.items()}
-    assert means[True] >= means[None] + 0.03
+    assert means[True] > max(means[None], 0.98)
     assert means[False] >= means[None] - 0.01
 
 
