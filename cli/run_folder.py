@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datassay.corpus.stage import StageOutput
 
 SIGNALS = (
-    *("text", "language", "language_limit", "datatrove", "dolma"),
+    *("text", "extraction", "language", "language_limit", "datatrove", "dolma"),
     *("urls", "bad_words", "decontamination", "bloom", "edited", "quality"),
 )
 """Datasets that are columns of the view `signals`, together with the user's own."""
@@ -25,8 +25,8 @@ SIGNALS = (
 DATASETS = {
     "documents": (("clean", "clean"),),
     "records": (("extract", "records"),),
-    "extraction": (("extract", "extraction"),),
     "text": (("text", "text"),),
+    "extraction": (("extract", "extraction"),),
     "language": (("language", "language"),),
     "language_limit": (("language_limit", "language_limit"),),
     "urls": (("urls", "urls"),),
@@ -148,7 +148,7 @@ class RunFolder:
             if all(path.suffix == ".parquet" for path in paths):
                 connection.read_parquet([str(path) for path in paths], hive_partitioning=False).create_view(name)
         signals = [name for name in known if name in SIGNALS or name.startswith(("user_", "score_"))]
-        if signals:
+        if "text" in signals:
             first, *others = signals
             joins = "".join(f" JOIN {name} USING (id)" for name in others)
             connection.execute(f"CREATE VIEW signals AS SELECT * FROM {first}{joins}")

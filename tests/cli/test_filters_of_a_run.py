@@ -173,3 +173,20 @@ def test_a_rule_may_measure_what_no_edit_makes(tiny: Path, tmp_path: Path) -> No
     assert rows(run, "SELECT count(*) FROM edits") == [(0,)]
     assert rows(run, "SELECT max(pii_count), max(refinedweb_cut_word_fraction) < 0.05 FROM signals") == [(1, True)]
     assert "edited" not in run.counts("write")
+
+
+def test_doubt_of_extraction_is_a_signal_for_rules(tiny: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[input]\npaths = ["{tiny}/*.warc.gz", "{tiny}/rows.jsonl"]\n[dedup]\nexact = false\nminhash = false\n'
+        '[[rules]]\nname = "clear"\nkeep = "extraction_doubt IS NULL OR extraction_doubt < 0.02"\n'
+    )
+    assert run_recipe(Request(recipe, tmp_path / "run", until="write", workers=0)) == 0
+    run = open_run(tmp_path / "run")
+    kept = rows(run, "SELECT keep, extraction_doubt FROM decisions JOIN signals USING (id)")
+    assert all(keep == (doubt is None or doubt < 0.02) for keep, doubt in kept)  # type: ignore[operator]
+    assert {(keep, doubt is None) for keep, doubt in kept} == {(True, True), (True, False), (False, False)}
+    stated = "CAST(json_extract(metadata, '$.extraction_doubt') AS DOUBLE)"
+    assert rows(run, f"SELECT count(*) FROM documents JOIN signals USING (id) WHERE {stated} <> extraction_doubt") == [
+        (0,)
+    ]
