@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from datassay.cli.main import main
 from datassay.cli.run import Request, run_recipe
 
 LAST_STAGE = "validation_tokens"
@@ -23,3 +26,18 @@ def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
     assert run_recipe(Request(tiny / "recipe.toml", folder, until=LAST_STAGE, workers=0)) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., int]:
+    """`call(monkeypatch, *arguments)`: the exit status of `datassay` with these arguments, in this process."""
+
+    def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["datassay", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 0
+        return 0
+
+    return call

@@ -6,23 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from datassay.cli.main import main
-
 ROW = '{"text": "A text of a few words, one of them is text."}\n'
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit status of the command in this process."""
-    monkeypatch.setattr(sys, "argv", ["datassay", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
 
 
 @pytest.fixture
@@ -36,7 +25,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_search_for_duplicates_that_cannot_fit_is_refused_before_it_begins(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A billion billion bands of one document are 16 EB."""
     assert call(monkeypatch, "run", str(recipe), "--set", "dedup.minhash.bands=1000000000000000000") == 6
@@ -72,6 +61,7 @@ def test_a_search_for_duplicates_that_cannot_fit_is_refused_before_it_begins(
     ],
 )
 def test_mistakes_end_with_their_status(
+    call: Callable[..., int],
     recipe: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -91,7 +81,11 @@ def test_mistakes_end_with_their_status(
     ["quality.model=gone.bin", "tokenize.tokenizer=gone.json", "signals=[{name = 'x', join = 'gone.parquet'}]"],
 )
 def test_files_that_the_recipe_names_are_looked_up_before_anything_runs(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str
+    call: Callable[..., int],
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: str,
 ) -> None:
     """A stage that needs them may come hours later."""
     assert call(monkeypatch, "recipes", "check", str(recipe), "--set", change) != 0
@@ -100,19 +94,21 @@ def test_files_that_the_recipe_names_are_looked_up_before_anything_runs(
     assert not Path("runs").exists()
 
 
-def test_usage_errors_have_status_2(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usage_errors_have_status_2(call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(monkeypatch, "run") == 2
     assert call(monkeypatch, "run", str(recipe), "--workers", "-1") == 2
     assert call(monkeypatch, "nonsense") == 2
 
 
-def test_a_recipe_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_that_is_not_there(
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call(monkeypatch, "run", "gone.toml") == 2
     assert "gone.toml: no such recipe" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments in (["query", str(tmp_path), "SELECT 1"], ["why", str(tmp_path), "x"], ["report", str(tmp_path)]):
         assert call(monkeypatch, *arguments) == 6
@@ -121,7 +117,11 @@ def test_a_run_that_is_not_there(
 
 @pytest.mark.parametrize("switched_off", [[], ["dedup.minhash=false", "dedup.exact=false"], ["dedup.exact=false"]])
 def test_the_smallest_recipe_runs_to_its_report(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switched_off: list[str]
+    call: Callable[..., int],
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    switched_off: list[str],
 ) -> None:
     """No languages, rules, quality or ablation, and whatever else a recipe may leave out."""
     changes = [option for change in ["split.share=0.0001", *switched_off] for option in ("--set", change)]
@@ -132,7 +132,7 @@ def test_the_smallest_recipe_runs_to_its_report(
     assert capsys.readouterr().out.splitlines() == ["text", '"A text of a few words, one of them is text."']
 
 
-def test_json_lines_as_well(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_lines_as_well(call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--workers", "0", "--set", "write.format=jsonl.zst", "--set", "split.share=0.0001"]
     assert call(monkeypatch, "run", str(recipe), *options) == 0
     names = {path.parent.name for path in Path("runs/my").glob("write-*/*/part-*")}
@@ -140,7 +140,7 @@ def test_json_lines_as_well(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_empty_corpus_is_no_crash(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every document fails a rule; tokens need text, everything before does not."""
     recipe.write_text(
@@ -152,7 +152,12 @@ def test_an_empty_corpus_is_no_crash(
 
 
 def test_a_target_without_validation_text_is_named_before_anything_is_trained(
-    tiny: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int],
+    tiny: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("torch")
     shutil.copytree(finished, tmp_path / "run")
@@ -163,7 +168,7 @@ def test_a_target_without_validation_text_is_named_before_anything_is_trained(
 
 
 def test_nothing_to_train_on_is_named_with_its_reason(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All documents are copies of one, so that holding one out takes all."""
     pytest.importorskip("torch")
@@ -174,7 +179,7 @@ def test_nothing_to_train_on_is_named_with_its_reason(
 
 
 def test_validation_files_inside_the_input_are_refused(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = recipe.parent / "data" / "validation" / "books"
     folder.mkdir(parents=True)
@@ -207,7 +212,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Usage: datassay" in ended.stdout
 
 
-def test_no_arguments_show_the_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_arguments_show_the_help(
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     call(monkeypatch)
     shown = capsys.readouterr()
     assert "Exit status: 0 done" in shown.out + shown.err

@@ -5,16 +5,14 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from datassay.cli.main import main
 from datassay.cli.web_pages import as_ascii, user_agent
 from datassay.corpus.extract import extract
 from datassay.corpus.html.classifier import MODEL_PATH
@@ -26,16 +24,6 @@ HEAD = '<html lang="en"><head><title>The old mill</title><meta name="author" con
 TABLE = "<table><tr><th>year</th><th>wheels</th></tr><tr><td>1811</td><td>seven</td></tr></table>"
 BODY = f"<h1>The old mill</h1>{f'<p>{SENTENCE * 3}</p>' * 3}{TABLE}<p>{SENTENCE * 3}</p>"
 PAGE = f"{HEAD}<body><nav><a href='/'>Home</a></nav>{BODY}</body></html>"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit status of `datassay extract` in this process."""
-    monkeypatch.setattr(sys, "argv", ["datassay", "extract", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
 
 
 @pytest.fixture
@@ -87,8 +75,10 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.shutdown()
 
 
-def test_one_page_is_text(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, page) == 0
+def test_one_page_is_text(
+    call: Callable[..., int], page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "extract", page) == 0
     said = capsys.readouterr()
     assert said.out == extract(PAGE.encode()).text + "\n"
     assert "1811\tseven" in said.out and "Home" not in said.out
@@ -96,21 +86,21 @@ def test_one_page_is_text(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_options_change_the_text(
-    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, page, "--markdown", "--no-tables") == 0
+    assert call(monkeypatch, "extract", page, "--markdown", "--no-tables") == 0
     text = capsys.readouterr().out
     assert text.startswith("# The old mill\n\n") and "1811" not in text
-    assert call(monkeypatch, page, "--profile", "quality") == 0
+    assert call(monkeypatch, "extract", page, "--profile", "quality") == 0
     assert "by trafilatura" in capsys.readouterr().err
 
 
 def test_an_archive_becomes_rows_that_a_run_would_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.jsonl")]
     for output in outputs:
-        assert call(monkeypatch, SAMPLE, "--limit", 40, "-o", output, "--max-routed", 0.2) == 0
+        assert call(monkeypatch, "extract", SAMPLE, "--limit", 40, "-o", output, "--max-routed", 0.2) == 0
     said = capsys.readouterr().err
     assert "no page: request" in said and "by trafilatura" in said
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
@@ -123,11 +113,11 @@ def test_an_archive_becomes_rows_that_a_run_would_have(
 
 
 def test_several_pages_go_to_standard_output_as_lines(
-    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty = page.with_name("empty.html")
     empty.write_text("<html><body></body></html>")
-    assert call(monkeypatch, page, empty) == 0
+    assert call(monkeypatch, "extract", page, empty) == 0
     said = capsys.readouterr()
     first, second = map(json.loads, said.out.splitlines())
     assert (first["file"], first["title"], first["author"]) == ("mill.html", "The old mill", "Jane Doe")
@@ -136,13 +126,13 @@ def test_several_pages_go_to_standard_output_as_lines(
 
 
 def test_rows_with_html_are_pages_and_rows_with_text_are_texts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(
         json.dumps({"text": PAGE, "url": "http://a.example/"}) + "\n" + json.dumps({"text": "Plain."}) + "\n"
     )
-    assert call(monkeypatch, path) == 0
+    assert call(monkeypatch, "extract", path) == 0
     said = capsys.readouterr()
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert [(row["text"], row["url"]) for row in rows] == [
@@ -151,18 +141,22 @@ def test_rows_with_html_are_pages_and_rows_with_text_are_texts(
     ]
     assert said.err == "1 page, 1 with text, 1 that was text already\n"
     path.write_text(json.dumps({"body": f"<p>{SENTENCE}"}) + "\n")
-    assert call(monkeypatch, path, "--html", "body") == 0
+    assert call(monkeypatch, "extract", path, "--html", "body") == 0
     assert json.loads(capsys.readouterr().out)["text"] == SENTENCE.strip()
 
 
 def test_a_list_of_urls(
-    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int],
+    site: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     Site.agents.clear()
     path = tmp_path / "urls.txt"
     names = ("mill", "gone", "picture", "large", "moved")
     path.write_text("# pages\n" + "".join(f"{site}/{name}\n" for name in names) + "http://127.0.0.1:1/\n", "utf-8")
-    assert call(monkeypatch, path) == 0
+    assert call(monkeypatch, "extract", path) == 0
     said = capsys.readouterr()
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert [row["offset"] for row in rows] == [0, 1, 2, 3, 4, 5]
@@ -174,10 +168,12 @@ def test_a_list_of_urls(
     assert set(Site.agents) == {user_agent()}
 
 
-def test_a_url_is_a_page(site: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, f"{site}/mill") == 0
+def test_a_url_is_a_page(
+    call: Callable[..., int], site: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "extract", f"{site}/mill") == 0
     assert capsys.readouterr().out.startswith("The old mill\n")
-    assert call(monkeypatch, f"{site}/gone") == 6
+    assert call(monkeypatch, "extract", f"{site}/gone") == 6
     assert capsys.readouterr().err == f"datassay: {site}/gone: no page could be read: status_404 1\n"
 
 
@@ -187,16 +183,16 @@ def test_urls_beyond_ascii() -> None:
 
 
 def test_damaged_archives_give_what_can_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut = tmp_path / "cut.warc.gz"
     stored = SAMPLE.read_bytes()
     cut.write_bytes(stored[: len(stored) // 8])
-    assert call(monkeypatch, cut, "-o", tmp_path / "cut.jsonl") == 0
+    assert call(monkeypatch, "extract", cut, "-o", tmp_path / "cut.jsonl") == 0
     assert "no page: " in capsys.readouterr().err
     assert (tmp_path / "cut.jsonl").read_text("utf-8").count("\n") > 5
     cut.write_bytes(gzip.compress(b"WARC/1.0\r\n")[:12])
-    assert call(monkeypatch, cut, "-o", tmp_path / "none.jsonl") == 6
+    assert call(monkeypatch, "extract", cut, "-o", tmp_path / "none.jsonl") == 6
     assert "cut.warc.gz: no page could be read: " in capsys.readouterr().err
     assert not (tmp_path / "none.jsonl").exists()
 
@@ -215,6 +211,7 @@ def test_damaged_archives_give_what_can_be_read(
     ],
 )
 def test_mistakes_are_said(
+    call: Callable[..., int],
     page: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -225,22 +222,24 @@ def test_mistakes_are_said(
     monkeypatch.chdir(page.parent)
     np.savez_compressed("other.npz", features=np.array(["one", "two"]))
     Path("urls.txt").write_text("http://a.example/1\nhttp://a.example/2\nmill.html\n")
-    assert call(monkeypatch, *arguments) == status
+    assert call(monkeypatch, "extract", *arguments) == status
     assert f"datassay: {expected}" in capsys.readouterr().err
 
 
-def test_ones_own_classifier(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ones_own_classifier(
+    call: Callable[..., int], page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same trees whose leaves say that nothing is main text."""
     with np.load(MODEL_PATH) as arrays:
         own = {name: arrays[name] for name in arrays.files}
     path = page.with_name("own.npz")
     np.savez_compressed(path, **own)
-    assert call(monkeypatch, page, "--model", path) == 0
+    assert call(monkeypatch, "extract", page, "--model", path) == 0
     assert capsys.readouterr().out == extract(PAGE.encode()).text + "\n"
     leaves = [name for name in own if name.endswith(("leaf", "leaves", "values", "value"))]
     assert len(leaves) == 2, own.keys()
     np.savez_compressed(path, **own | {name: np.full_like(own[name], -9) for name in leaves})
     other = page.with_name("none.npz")
     path.rename(other)
-    assert call(monkeypatch, page, "--model", other) == 0
+    assert call(monkeypatch, "extract", page, "--model", other) == 0
     assert capsys.readouterr().out == ""

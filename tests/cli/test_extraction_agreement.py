@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from datassay.cli import extraction_agreement, extractors
 from datassay.cli.extraction_agreement import Comparison, agreement, as_html, as_text, compare
-from datassay.cli.main import main
 from datassay.cli.pages_of_inputs import Found
 from datassay.corpus.extract import Extraction
 from datassay.corpus.page_extractor import Page
@@ -29,16 +27,6 @@ PARAGRAPHS = "".join(
     for i, place in enumerate(PLACES)
 )
 PAGE = f"<html><body><h1>Mills of the land</h1>{PARAGRAPHS}</body></html>"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit status of `datassay extract` in this process."""
-    monkeypatch.setattr(sys, "argv", ["datassay", "extract", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
 
 
 def test_agreement_is_the_f1_of_4_grams() -> None:
@@ -122,14 +110,18 @@ def test_pages_that_differ_most_do_not_depend_on_batches(monkeypatch: pytest.Mon
     "other", ["fast", "quality", "trafilatura", "trafilatura-recall", "resiliparse", "readability-lxml", "justext"]
 )
 def test_every_extractor_that_can_be_named(
-    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int],
+    other: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     module = extractors.MODULES.get(other)
     if module is not None:
         pytest.importorskip(module)
     path, report = tmp_path / "rows.jsonl", tmp_path / "report.html"
     path.write_text("".join(json.dumps({"text": html}) + "\n" for html in (PAGE, "<html><body></body></html>")))
-    assert call(monkeypatch, path, "--compare", other, "--report", report) == 0
+    assert call(monkeypatch, "extract", path, "--compare", other, "--report", report) == 0
     said = capsys.readouterr().out
     assert re.search(r"^neither +1$", said, re.M) and re.search(r"^both find text +1$", said, re.M)
     assert float(re.findall(r"^agreement (\S+)", said, re.M)[0]) > 0.7
@@ -137,10 +129,10 @@ def test_every_extractor_that_can_be_named(
 
 
 def test_a_comparison_of_the_sample_with_itself(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = ROOT / "corpus" / "data" / "main_text.npz"
-    assert call(monkeypatch, SAMPLE, "--profile", "fast", "--limit", 50, "--compare", f"model:{model}") == 0
+    assert call(monkeypatch, "extract", SAMPLE, "--profile", "fast", "--limit", 50, "--compare", f"model:{model}") == 0
     assert "agreement 1.000" in capsys.readouterr().out
 
 
@@ -154,6 +146,7 @@ def test_a_comparison_of_the_sample_with_itself(
     ],
 )
 def test_mistakes_are_said(
+    call: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -163,16 +156,16 @@ def test_mistakes_are_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mill.html").write_text(PAGE)
-    assert call(monkeypatch, "mill.html", *arguments) == status
+    assert call(monkeypatch, "extract", "mill.html", *arguments) == status
     assert f"datassay: {expected}" in capsys.readouterr().err
 
 
 def test_a_peer_that_is_not_installed_is_named_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(extractors.MODULES, "justext", "not_there_at_all")
     (tmp_path / "mill.html").write_text(PAGE)
-    assert call(monkeypatch, tmp_path / "mill.html", "--compare", "justext") == 2
+    assert call(monkeypatch, "extract", tmp_path / "mill.html", "--compare", "justext") == 2
     assert capsys.readouterr().err == "datassay: --compare justext needs it: pip install justext\n"
 
 

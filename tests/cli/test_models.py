@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from datassay.cli.main import main
-
 SMALL = ("--tokens", "20480", "--seq-len", "64", "--batch-tokens", "512")
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit status of the command in this process."""
-    monkeypatch.setattr(sys, "argv", ["datassay", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
-
-
 @pytest.fixture(scope="module")
-def model(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(call: Callable[..., int], finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model trained on the tiny corpus."""
     folder = tmp_path_factory.mktemp("model") / "small"
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -41,14 +29,18 @@ def test_a_model_is_saved_with_its_tokenizer_and_losses(model: Path) -> None:
 
 
 def test_the_same_command_gives_the_same_model(
-    model: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., int], model: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call(monkeypatch, "train", str(finished), "-o", str(tmp_path / "again"), *SMALL) == 0
     assert (tmp_path / "again/model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
 
 
 def test_a_trained_model_is_not_trained_again(
-    model: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int],
+    model: Path,
+    finished: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = (model / "model.safetensors").stat().st_mtime_ns
     assert call(monkeypatch, "train", str(finished), "-o", str(model), *SMALL) == 0
@@ -57,7 +49,12 @@ def test_a_trained_model_is_not_trained_again(
 
 
 def test_evaluate_says_bits_per_byte_by_domain(
-    model: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int],
+    model: Path,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     noise = tmp_path / "noise.jsonl"
     noise.write_text(json.dumps({"text": "zqx jjkw vvbq xkcd qqzw " * 20}) + "\n")
@@ -72,7 +69,7 @@ def test_evaluate_says_bits_per_byte_by_domain(
 
 
 def test_generate_goes_on_with_the_prompt(
-    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = []
     for seed in ("1", "1", "2"):
@@ -94,6 +91,7 @@ def test_generate_goes_on_with_the_prompt(
     ],
 )
 def test_mistakes_end_with_a_message(
+    call: Callable[..., int],
     model: Path,
     finished: Path,
     tmp_path: Path,
