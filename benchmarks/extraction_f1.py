@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 import orjson
 import zstandard
 
+from datassay.cli.extractors import TEXT_OF
 from datassay.corpus.extract import Profile, quality_text
 from datassay.corpus.html.evaluation import page_shares, scores
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
@@ -50,41 +51,23 @@ def gold_pages(path: Path, *, prefix: str = "aeb-") -> Iterator[GoldPage]:
                 yield GoldPage(page["html"].encode(), page["text"])
 
 
-def trafilatura_default(html: str) -> str:
-    import trafilatura
-
-    return trafilatura.extract(html) or ""
-
-
-def resiliparse_main(html: str) -> str:
-    from resiliparse.extract.html2text import extract_plain_text
-
-    return str(extract_plain_text(html, main_content=True, alt_texts=False, list_bullets=False))
-
-
 def readability_lxml(html: str) -> str:
-    import lxml.html
+    """Empty where it gives up."""
+    import lxml.etree
     import readability
 
     try:
-        return str(lxml.html.fromstring(readability.Document(html).summary()).text_content())
+        return TEXT_OF["readability-lxml"](html)
     except (lxml.etree.LxmlError, readability.readability.Unparseable):
         return ""
 
 
-def justext_english(html: str) -> str:
-    import justext
-
-    paragraphs = justext.justext(html.encode(), justext.get_stoplist("English"))
-    return "\n".join(paragraph.text for paragraph in paragraphs if not paragraph.is_boilerplate)
-
-
 PEERS: dict[str, Callable[[str], str]] = {
-    "trafilatura": trafilatura_default,
-    "trafilatura fast, recall": quality_text,
-    "resiliparse main_content": resiliparse_main,
+    "trafilatura": TEXT_OF["trafilatura"],
+    "trafilatura fast, recall": TEXT_OF["trafilatura-recall"],
+    "resiliparse main_content": TEXT_OF["resiliparse"],
     "readability-lxml": readability_lxml,
-    "jusText, English": justext_english,
+    "jusText, English": TEXT_OF["justext"],
 }
 
 

@@ -27,10 +27,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import lxml.html
 import orjson
-import readability
 import zstandard
+from extraction_f1 import readability_lxml
 from page_kind_halves import halves, read_pages
 
 from datassay.corpus.charset import decode
@@ -84,7 +83,7 @@ def distilled(data: Path, gold: Sequence[GoldPage]) -> Iterator[Example]:
             continue
         html = decode(record.html, record.charset)[0]
         text = quality_text(html)
-        agreement = word_f1(text, readable_text(html))
+        agreement = word_f1(text, readability_lxml(html))
         if agreement < MIN_AGREEMENT or len(WORD.findall(text)) < MIN_WORDS:
             continue
         if len(grams(text) & known) < MAX_SHARED_GRAMS:
@@ -111,13 +110,6 @@ def precise_text(html: str) -> str:
 
     found = trafilatura.extract(html, fast=True, favor_precision=True, include_comments=False, deduplicate=False)
     return found or ""
-
-
-def readable_text(html: str) -> str:
-    try:
-        return str(lxml.html.fromstring(readability.Document(html).summary()).text_content())
-    except (lxml.etree.LxmlError, readability.readability.Unparseable):
-        return ""
 
 
 def word_f1(a: str, b: str) -> float:

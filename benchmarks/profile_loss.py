@@ -15,14 +15,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from datassay.cli.ablate import train_settings
 from datassay.cli.recipe import load_recipe
 from datassay.cli.run_folder import RunFolder, open_run
 from datassay.corpus.engine import Inputs, LocalEngine, Task
-from datassay.model.ablation import train_variant
-from datassay.model.statistics import Comparison, Score, analyse
-from datassay.model.train import TrainSettings
+from datassay.model.ablation import read_scores, train_variant
+from datassay.model.statistics import Comparison, analyse
 
 PROFILES = ("balanced", "fast", "quality")
 N_WORKERS = 2
@@ -68,26 +66,13 @@ def main() -> None:
             }
         )
         for seed in range(options.seeds):
-            settings = TrainSettings(
-                preset=ablate.model,
-                n_tokens=ablate.n_tokens,
-                batch_tokens=ablate.batch_tokens,
-                seq_len=ablate.seq_len,
-                lr=ablate.lr,
-                optimizer=ablate.optimizer,
-                seed=seed,
-            )
+            settings = train_settings(ablate).model_copy(update={"seed": seed})
             key = f"{profile}-{seed}"
             tasks[profile, seed] = Task(train_variant, inputs, settings, options.work / "trained" / key, 0, key)
     with LocalEngine(N_WORKERS) as engine:
         for done in engine.run(list(tasks.values())):
             print(done.key, flush=True)
-    scores = []
-    for (profile, seed), task in tasks.items():
-        table = pq.read_table(task.folder / "scores" / "part-00000.parquet")
-        for domain in domains:
-            of_domain = table.filter(table["domain"].to_numpy() == domain)
-            scores.append(Score(profile, seed, domain, of_domain["nats"].to_numpy(), of_domain["n_bytes"].to_numpy()))
+    scores = [score for (profile, seed), task in tasks.items() for score in read_scores(task, profile, seed)]
     analysis = analyse(scores, [Comparison(name, "preset", name, PROFILES[0]) for name in PROFILES[1:]])
     for score in analysis.scores:
         print(f"{score.domain:10} {score.variant:9} {score.bpb:.4f}  " + " ".join(f"{x:.4f}" for x in score.by_seed))

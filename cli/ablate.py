@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -19,6 +20,9 @@ from datassay.model import ablation_plan
 from datassay.model.ablation_plan import Cost
 from datassay.model.statistics import Analysis
 
+if TYPE_CHECKING:
+    from datassay.model.train import TrainSettings
+
 
 def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan_only: bool) -> str | None:
     """Train what is not trained yet and write the analysis; returns the name of its folder below the run's.
@@ -27,21 +31,13 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
     """
     try:
         from datassay.model.ablation import AblationData, probe, run_ablation, survey
-        from datassay.model.train import TrainSettings
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"the ablation trains models: pip install 'datassay[train]' (no {error.name})"
         ) from error
     recipe = plan.recipe.ablate
     assert recipe is not None
-    settings = TrainSettings(
-        preset=recipe.model,
-        n_tokens=recipe.n_tokens,
-        batch_tokens=recipe.batch_tokens,
-        seq_len=recipe.seq_len,
-        lr=recipe.lr,
-        optimizer=recipe.optimizer,
-    )
+    settings = train_settings(recipe)
     finished = plan.finished
     domains = sorted(name.removeprefix("domain ") for name in finished["validation"].counts)
     if recipe.target is not None and recipe.target not in domains:
@@ -93,6 +89,20 @@ def ablate(plan: Plan, folder: Path, *, n_workers: int, progress: Progress, plan
     for line in verdicts(result.analysis):
         progress.note(line)
     return name
+
+
+def train_settings(recipe: AblateSection) -> TrainSettings:
+    """How each run of an ablation trains."""
+    from datassay.model.train import TrainSettings  # needs torch
+
+    return TrainSettings(
+        preset=recipe.model,
+        n_tokens=recipe.n_tokens,
+        batch_tokens=recipe.batch_tokens,
+        seq_len=recipe.seq_len,
+        lr=recipe.lr,
+        optimizer=recipe.optimizer,
+    )
 
 
 def _size(

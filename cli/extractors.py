@@ -72,7 +72,7 @@ def named(name: str, settings: ExtractSettings, stack: ExitStack) -> Answers:
     if name in PROFILES:
         return ours(settings.model_copy(update={"profile": name}), MODEL_PATH, stack)
     logging.getLogger(MODULES[name]).setLevel(logging.CRITICAL)  # a line a page otherwise
-    return _OfOthers(_TEXT_OF[name], settings.limits.max_bytes)
+    return _OfOthers(TEXT_OF[name], settings.limits.max_bytes)
 
 
 class _OfOthers:
@@ -124,10 +124,11 @@ def _justext(html: str) -> str:
     return "\n".join(paragraph.text for paragraph in paragraphs if not paragraph.is_boilerplate)
 
 
-_TEXT_OF: dict[str, Callable[[str], str]] = {
+TEXT_OF: dict[str, Callable[[str], str]] = {
     "trafilatura": _trafilatura,
     "trafilatura-recall": quality_text,
     "resiliparse": _resiliparse,
     "readability-lxml": _readability,
     "justext": _justext,
 }
+"""From the decoded page to its text; may raise whatever the extractor raises."""

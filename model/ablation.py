@@ -204,7 +204,7 @@ def read_ablation(plan: Plan, tasks: Sequence[Task], *, folder: Path, target: st
     scores: list[Score] = []
     for (seed, row), task in zip(plan.runs, tasks, strict=True):
         if _is_done(task):
-            found = _read_scores(task, row, seed)
+            found = read_scores(task, row.variant.name, seed)
             scores += found
             runs.append(_read_run(task, row, seed, bpb={score.domain: score.bpb for score in found}))
     try:
@@ -292,12 +292,13 @@ def _read_run(task: Task, row: PlanRow, seed: int, *, bpb: dict[str, float]) -> 
     )
 
 
-def _read_scores(task: Task, row: PlanRow, seed: int) -> list[Score]:
+def read_scores(task: Task, variant: str, seed: int) -> list[Score]:
+    """What a finished run of `train_variant` scored, domain by domain."""
     table = pq.read_table(_file(task.folder, "scores", ".parquet"))
     domains = table.column("domain").to_numpy()
     nats, n_bytes = table.column("nats").to_numpy(), table.column("n_bytes").to_numpy()
     return [
-        Score(row.variant.name, seed, domain, nats[domains == domain], n_bytes[domains == domain])
+        Score(variant, seed, domain, nats[domains == domain], n_bytes[domains == domain])
         for domain in sorted(set(domains))
     ]
 

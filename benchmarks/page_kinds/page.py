@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from page_kinds.truth import Rule, cleaned, truth_of
@@ -58,13 +58,7 @@ def page_of(
         lang=language,
         template=template,
         html=page,
-        text=found.text,
-        comments=found.comments,
-        title=found.title,
-        author=found.author,
-        date=found.date,
-        code=found.code,
-        rows=found.rows,
+        **asdict(found),
         truth=truth,
         source=source,
         license=license,
