@@ -21,8 +21,8 @@ from datassay.cli.mistakes import settings_mistakes
 from datassay.cli.pages_of_inputs import Found, is_one_page, records
 from datassay.corpus.errors import InputError, RecipeError
 from datassay.corpus.extract import Extraction
-from datassay.corpus.html.classifier import MODEL_PATH, load
-from datassay.corpus.ingest import BATCH_BYTES, BATCH_PAGE_BYTES, BATCH_PAGES
+from datassay.corpus.html.classifier import MODEL_PATH, load_given
+from datassay.corpus.ingest import BATCH_BYTES, BATCH_PAGE_BYTES, BATCH_PAGES, encodable, given_text
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.store import Outputs, parquet_shard, whole_file
 
@@ -105,8 +105,7 @@ def checked_model(path: Path | None) -> Path:
     """The classifier's file, found to be one; that which ships if None. Raises InputError."""
     if path is None:
         return MODEL_PATH
-    if load(path) is None:
-        raise InputError(f"{path}: no such file; give a classifier of blocks, such as corpus/data/{MODEL_PATH.name}")
+    load_given(path)
     return path
 
 
@@ -199,8 +198,7 @@ def _extractions(batch: Sequence[Found], extractor: PageExtractor) -> Iterator[E
         elif one.record.html:
             yield next(extracted)
         else:
-            text = one.record.text or ""
-            yield Extraction(text) if text.strip() else Extraction(reason="no_text")
+            yield given_text(one.record)
 
 
 def _count(summary: Summary, one: Found, found: Extraction) -> None:
@@ -233,12 +231,7 @@ def _row(one: Found, found: Extraction) -> dict[str, Any]:
         "canonical_url": found.url,
         "site_name": found.site_name,
     }
-    return {name: _writable(value) for name, value in row.items()}
-
-
-def _writable(value: Any) -> Any:
-    """Text with "?" for lone surrogates, which no file can hold."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+    return {name: encodable(value) for name, value in row.items()}
 
 
 class Writer(Protocol):

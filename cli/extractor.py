@@ -10,7 +10,7 @@ import numpy as np
 
 from datassay.cli.query import table
 from datassay.corpus.errors import InputError, MissingExtraError, RecipeError
-from datassay.corpus.html.classifier import Classifier, load, save
+from datassay.corpus.html.classifier import load, load_given, save
 from datassay.corpus.html.evaluation import Shares, answer, f1_replicates, interval, page_shares, scores
 from datassay.corpus.html.examples import read_examples
 from datassay.corpus.html.render import written
@@ -69,7 +69,7 @@ def evaluate_pages(
     if model is not None:
         if n_folds is not None or seed is not None:
             raise RecipeError("--folds and --seed are for cross-validation, which is what happens without --model")
-        classifier = _loaded(model)
+        classifier = load_given(model)
         examples = [example for _, example in read_examples(paths, group=group)]
         return _compared(examples, {model.name: [answer(example.html, classifier)[0] for example in examples]})
     _need_extra()
@@ -174,13 +174,6 @@ class _Notes:
 
 def _named(places: Sequence[str]) -> str:
     return f"{len(places)}, " + "; ".join(places[:MAX_NAMED]) + ("; …" if len(places) > MAX_NAMED else "")
-
-
-def _loaded(path: Path) -> Classifier:
-    classifier = load(path)
-    if classifier is None:
-        raise InputError(f"{path}: no such file; `datassay extractor train` makes a classifier")
-    return classifier
 
 
 def _need_extra() -> None:

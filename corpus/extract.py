@@ -1,13 +1,13 @@
 """The main text of a page: bytes in; text, metadata and, where there is no text, the reason out.
 
 The only module that knows both extractors: our own (`html/`), which says how doubtful its answer is, and trafilatura,
-which takes some fourteen times as long in its fastest setting. Profiles:
+which takes some eighteen times as long in its fastest setting. Profiles:
 
     fast      our own for all pages
     balanced  trafilatura for the most doubtful pages, at most a stated share
     quality   trafilatura for all pages
 
-`benchmarks/extraction_f1.py` measures them; docs/method.md has the figures.
+`benchmarks/extraction_f1.py` measures them; docs/extraction.md has the figures.
 """
 
 from __future__ import annotations

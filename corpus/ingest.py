@@ -91,7 +91,7 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
             extracted = iter(extractor(pages))
             for record, file, reason in batch:
                 is_page = bool(record.html) and not reason
-                found = next(extracted) if is_page else _given(record)
+                found = next(extracted) if is_page else given_text(record)
                 document, reason = (None, reason) if reason else to_document(record, file, found)
                 row = _record_row(record, file, document, reason)
                 _count(row, record, out)
@@ -176,7 +176,7 @@ def is_wanted(text: str, settings: IngestSettings) -> bool:
     return not is_sure or languages[0][0] in settings.keep_languages
 
 
-def _given(record: Record) -> Extraction:
+def given_text(record: Record) -> Extraction:
     """What a record is that is no page: text already, or nothing."""
     text = record.text or ""
     return Extraction(text) if text.strip() else Extraction(reason="no_text")
@@ -212,8 +212,8 @@ def _metadata(record: Record, extraction: Extraction) -> str | None:
         "canonical_url": extraction.url,
         "site_name": extraction.site_name,
     }
-    stated = {name: _encodable(value) for name, value in found.items() if value}
-    merged: dict[str, Any] = {**stated, **{_encodable(name): _plain(value) for name, value in record.metadata.items()}}
+    stated = {name: value for name, value in found.items() if value}
+    merged: dict[str, Any] = encodable({**stated, **record.metadata})
     if extraction.doubt is not None:
         merged["extraction_doubt"] = extraction.doubt
     if not merged:
@@ -221,14 +221,14 @@ def _metadata(record: Record, extraction: Extraction) -> str | None:
     return orjson.dumps(merged, default=str, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _plain(value: object) -> object:
+def encodable(value: object) -> Any:
     """The value with text that can be written as UTF-8, at any depth."""
     if isinstance(value, str):
         return _encodable(value)
     if isinstance(value, Mapping):
-        return {_encodable(str(name)): _plain(below) for name, below in value.items()}
+        return {_encodable(str(name)): encodable(below) for name, below in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(below) for below in value]
+        return [encodable(below) for below in value]
     return value
 
 

@@ -39,7 +39,7 @@ class ExtractSettings(BaseModel, frozen=True, extra="forbid"):
 
     profile: Profile = "balanced"
     """"fast": our own extractor. "balanced": trafilatura for the pages where that is most in doubt. "quality":
-    trafilatura for all, some fourteen times slower."""
+    trafilatura for all, some eighteen times slower."""
     max_routed: float = Field(default=0.05, ge=0, le=1)
     """Share of the pages that `balanced` gives to trafilatura at most."""
     min_doubt: float = Field(default=0.3, ge=0, le=1)

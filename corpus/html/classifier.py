@@ -21,7 +21,6 @@ MODEL_PATH = Path(__file__).parents[1] / "data" / "main_text.npz"
 """The model that comes with datassay; main_text.md beside it says what it was trained on."""
 SECOND_FROM = 0.02
 """The second stage asks about blocks of this probability or more; the others are not main text."""
-
 INDEX_DOUBT = 0.5
 """Doubt about an index, which a rule keeps against what the classifier says."""
 
@@ -57,6 +56,14 @@ def load(path: Path = MODEL_PATH) -> Classifier | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: no classifier of blocks; `datassay extractor train` makes one") from error
     return Classifier(*stages)
+
+
+def load_given(path: Path) -> Classifier:
+    """The classifier of a file that the user names. Raises InputError if there is no such file, or if it is none."""
+    classifier = load(path)
+    if classifier is None:
+        raise InputError(f"{path}: no such file; `datassay extractor train` makes a classifier")
+    return classifier
 
 
 def main_blocks(page: Scan, classifier: Classifier | None) -> tuple[NDArray[np.bool_], float]:
