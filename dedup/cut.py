@@ -30,12 +30,12 @@ from datassay.corpus.edits import EDIT, merge
 from datassay.corpus.engine import Inputs
 from datassay.corpus.shuffle import read_partition
 from datassay.corpus.store import Outputs, ParquetShard, read_batches
-from datassay.corpus.unicode import PUNCTUATION, SPACE, TABLES, TERMINAL, Tables, decode, text_buffers
+from datassay.corpus.unicode import PUNCTUATION, RUN, SPACE, TABLES, TERMINAL, Tables, decode, text_buffers
 from datassay.corpus.words import WORD
 from datassay.dedup.repeats import CUT
 from datassay.dedup.units import BATCH_ROWS, KINDS, LINE, PARAGRAPH, SUBSTRING
 
-VERSION = 1
+VERSION = 2
 
 REPEATED_TEXT = pa.schema(
     [
@@ -76,6 +76,14 @@ class Spans(NamedTuple):
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     kinds: NDArray[np.int8]
+    is_blank: NDArray[np.bool_]
+    """Whether a blank comes in its place, because two words would become one: those around a cut of characters of a
+    script without spaces."""
+
+    @property
+    def replacements(self) -> NDArray[np.str_]:
+        """What comes in the place of each."""
+        return np.where(self.is_blank, " ", "")
 
 
 def cut_repeats(inputs: Inputs, settings: CutSettings, out: Outputs) -> None:
@@ -183,7 +191,13 @@ def _given(inputs: Inputs) -> tuple[NDArray[np.int64], pa.Table]:
 
 def _edits(ids: pa.Array, spans: Spans) -> pa.Table:
     rules = pa.array(RULES).take(pa.array(spans.kinds))
-    columns = [ids.take(pa.array(spans.rows)), spans.starts, spans.ends, rules, pa.repeat("", len(spans.rows))]
+    columns = [
+        ids.take(pa.array(spans.rows)),
+        spans.starts,
+        spans.ends,
+        rules,
+        pa.array(spans.replacements, pa.string()),
+    ]
     return pa.table(columns, schema=EDIT)
 
 
@@ -239,13 +253,13 @@ def _cut_spans(
     kinds: NDArray[np.int8],
     min_tokens: int,
     fragment: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.bool_]]:
     longest = 0
     for row in rows:
         longest = max(longest, offsets[row + 1] - offsets[row])
     codes, flags, marks = np.empty(longest, np.int32), np.empty(longest, np.uint16), np.empty(longest, np.int8)
     found_rows, found_starts, found_ends = [np.int64(0)], [np.int64(0)], [np.int64(0)]
-    found_kinds = [np.int8(0)]
+    found_kinds, found_blanks = [np.int8(0)], [False]
     i = 0
     while i < len(rows):
         row = rows[i]
@@ -274,12 +288,14 @@ def _cut_spans(
                     found_starts.append(np.int64(start))
                     found_ends.append(np.int64(place))
                     found_kinds.append(np.int8(marks[start] - 1))
+                    found_blanks.append(start > 0 and place < n and (flags[start - 1] & flags[place] & RUN) != 0)
                 start = place
     return (
         np.array(found_rows)[1:],
         np.array(found_starts)[1:],
         np.array(found_ends)[1:],
         np.array(found_kinds)[1:],
+        np.array(found_blanks)[1:],
     )
 
 

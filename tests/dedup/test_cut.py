@@ -31,7 +31,7 @@ def cut(text: str, places: list[tuple[int, int, int]], fragment: float = 0.1, mi
     table = cut_table([(kind, 0, start, end) for kind, start, end in places])
     rows = table["row"].to_numpy().astype(np.int64)
     spans = cut_spans(pa.array([text], pa.large_string()), rows, table, min_tokens=min_tokens, fragment=fragment)
-    return edited(text, [(int(start), int(end), "") for start, end in zip(spans.starts, spans.ends, strict=True)])
+    return edited(text, list(zip(spans.starts.tolist(), spans.ends.tolist(), spans.replacements.tolist(), strict=True)))
 
 
 def cut_marked(marked: str, fragment: float = 0.1) -> str:
@@ -130,6 +130,13 @@ def test_a_paragraph_counts_before_a_line_and_a_line_before_a_substring() -> Non
     spans = cut_spans(pa.array([text]), np.zeros(3, np.int64), table, min_tokens=10, fragment=0.1)
     assert [KINDS[kind] for kind in spans.kinds] == ["substring", "paragraph"]
     assert [(int(a), int(b)) for a, b in zip(spans.starts, spans.ends, strict=True)] == [(0, 8), (8, 29)]
+
+
+def test_words_around_a_cut_without_blanks_stay_two() -> None:
+    """In Thai and Chinese, words of Latin letters may stand right beside others."""
+    assert cut_marked("aaaaaaaa⟦ก中ก⟧bbbbbbbb", fragment=0) == "aaaaaaaa bbbbbbbb"
+    assert cut_marked("กกกก⟦abc⟧中中中中", fragment=0) == "กกกก中中中中"
+    assert cut_marked("aaaaaaaa ⟦bb cc⟧ dddddddd", fragment=0) == "aaaaaaaa dddddddd"
 
 
 @given(st.text("ab.(, \n中ก", max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), max_size=4))
