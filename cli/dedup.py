@@ -23,7 +23,7 @@ from datassay.corpus.inputs import find_inputs, shards
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, StageOutput, StagePlan, run_stage, waiting_tasks
 from datassay.corpus.store import Outputs, link_or_copy, remove_leftovers
-from datassay.corpus.without_pandas import leave_pandas_out, without_pandas
+from datassay.corpus.without_pandas import without_pandas
 from datassay.dedup import index as indexes
 from datassay.dedup import keep
 from datassay.dedup.budget import LONG_SECONDS, check_room, corpus_size, estimate, room_at
@@ -78,7 +78,7 @@ def dedup_files(request: Request) -> tuple[int, str]:
         stack.enter_context(stopped_by_signals())
         progress = stack.enter_context(Progress())
         try:
-            with engine_of(request.workers, initialize=leave_pandas_out) as engine:
+            with engine_of(request.workers, preload=__name__) as engine:
                 return 0, _Run(request, settings, old, engine, progress)()
         except (KeyboardInterrupt, Terminated) as stop:
             progress.note("stopped; the same command continues")

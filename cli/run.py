@@ -26,7 +26,7 @@ from datassay.corpus.records import InputFile
 from datassay.corpus.split import REFERENCE, VALIDATION
 from datassay.corpus.stage import StageOutput, run_stage, waiting_tasks
 from datassay.corpus.store import read_json, remove_leftovers
-from datassay.corpus.without_pandas import leave_pandas_out, without_pandas
+from datassay.corpus.without_pandas import without_pandas
 from datassay.dedup.budget import LONG_SECONDS, Estimate, check_room, corpus_size, estimate, room_at
 from datassay.dedup.settings import DedupSettings
 
@@ -59,21 +59,17 @@ def run_recipe(request: Request) -> int:
         raise RecipeError(f"{request.recipe}: no [ablate] table, so there is nothing to compare")
     if request.sample is not None and not 0 < request.sample <= 1:
         raise RecipeError(f"--sample {request.sample}: a share of the pages, above 0 and at most 1")
-    check_recipe_rules(recipe, request.recipe)
-    check_given_files(recipe)
     is_own_code = bool(recipe.signals)  # which may well want pandas
-    with (
-        nullcontext() if is_own_code else without_pandas(),
-        locked(folder),
-        stopped_by_signals(),
-        Progress() as progress,
-    ):
-        try:
-            with engine_of(request.workers, initialize=None if is_own_code else leave_pandas_out) as engine:
-                return _run(recipe, request, folder, engine, progress)
-        except (KeyboardInterrupt, Terminated) as stop:
-            progress.note("stopped; the same command continues")
-            return 143 if isinstance(stop, Terminated) else 130
+    with nullcontext() if is_own_code else without_pandas():
+        check_recipe_rules(recipe, request.recipe)
+        check_given_files(recipe)
+        with locked(folder), stopped_by_signals(), Progress() as progress:
+            try:
+                with engine_of(request.workers, preload="datassay.cli.workers", is_own_code=is_own_code) as engine:
+                    return _run(recipe, request, folder, engine, progress)
+            except (KeyboardInterrupt, Terminated) as stop:
+                progress.note("stopped; the same command continues")
+                return 143 if isinstance(stop, Terminated) else 130
 
 
 def _run(recipe: Recipe, request: Request, folder: Path, engine: Engine, progress: Progress) -> int:

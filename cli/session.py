@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from datassay.corpus.engine import Engine, InlineEngine, LocalEngine
 from datassay.corpus.errors import InputError, LockedError
+from datassay.corpus.without_pandas import leave_pandas_out
 
 
 class Terminated(BaseException):
@@ -17,13 +18,21 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def engine_of(n_workers: int, *, initialize: Callable[[], None] | None = None) -> Iterator[Engine]:
-    """The engine for so many processes, 0 for this one alone; initialize: what each worker does first."""
+def engine_of(n_workers: int, *, preload: str, is_own_code: bool = False) -> Iterator[Engine]:
+    """The engine for so many processes, 0 for this one alone.
+
+    preload: the module that they have loaded, unless they run the user's own code, for which they load nothing before
+    and may load pandas.
+    """
     if n_workers == 0:
         yield InlineEngine()
+        return
+    if is_own_code:
+        engine = LocalEngine(n_workers)
     else:
-        with LocalEngine(n_workers, initialize=initialize) as engine:
-            yield engine
+        engine = LocalEngine(n_workers, preload=[preload], initialize=leave_pandas_out)
+    with engine:
+        yield engine
 
 
 @contextmanager

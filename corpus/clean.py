@@ -13,6 +13,7 @@ import unicodedata
 
 import ftfy
 import pyarrow as pa
+import pyarrow.compute as pc
 from ftfy import TextFixerConfig
 from ftfy.badness import MOJIBAKE_CATEGORIES
 from pydantic import BaseModel
@@ -39,8 +40,8 @@ class CleanSettings(BaseModel, frozen=True, extra="forbid"):
     """There is nothing to choose: what is repaired here is the same for all recipes."""
 
 
-_CONTROL = r"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\u206a-\u206f\ufeff\ufff9-\ufffc"
-"""What ftfy removes or replaces wherever it stands."""
+_CONTROL = "\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u206a-\u206f\ufeff\ufff9-\ufffc"
+"""What ftfy removes or replaces wherever it stands; and surrogates, which no UTF-8 has."""
 _ENTITY = r"\#?[0-9A-Za-z]{1,24};"
 """After the "&"."""
 _SUSPECT = "ÂÃØÙŒœ"
@@ -54,17 +55,21 @@ _RARE = "".join(characters for name, characters in MOJIBAKE_CATEGORIES.items() i
 
 ASCII_GUARD = re.compile(rf"[\x00-\x08\x0b\x0e-\x1f\x7f&](?:(?<!&)|{_ENTITY})")
 GUARD = re.compile(
-    rf"[{_CONTROL}{_SUSPECT}{_RARE}Ђ&]"
-    rf"(?:(?<=[{_CONTROL}{_SUSPECT}])|(?<=[{_RARE}])[{_RARE}{_LETTERS}]|(?<=[{_LETTERS}][{_RARE}])|(?<=[вВ]Ђ)"
+    rf"[{_CONTROL}\ud800-\udfff{_SUSPECT}{_RARE}Ђ&]"
+    rf"(?:(?<=[{_CONTROL}\ud800-\udfff{_SUSPECT}])|(?<=[{_RARE}])[{_RARE}{_LETTERS}]|(?<=[{_LETTERS}][{_RARE}])|(?<=[вВ]Ђ)"
     rf"|(?<=[ÎÐ])[{_COMMON}]|(?<=&){_ENTITY})"
 )
 """Where ftfy could act, with FTFY: all its other rules for mojibake ask for two such neighbours outside ASCII. A search
 passes over whatever is not in the first brackets, so other characters before a match are looked at from behind."""
+GUARD_RE2 = (
+    f"[{_CONTROL}{_SUSPECT}]|[{_RARE}][{_RARE}{_LETTERS}]|[{_LETTERS}][{_RARE}]|[вВ]Ђ|[ÎÐ][{_COMMON}]|&{_ENTITY}"
+)
+"""The same for Arrow, which looks through a batch in a third of the time."""
 
 _BREAKS = "\r\x0b\x0c\u2028\u2029"
 _LINE_BREAK = re.compile(f"[{_BREAKS}](?:(?<=\r)\n)?")
-_SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
-_INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
+_SPACES = "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f"
+_INVISIBLE = "\xad\u200b\u2060\ufeff"
 """Soft hyphen, zero-width space, word joiner, byte order mark. The zero-width joiners stay: scripts and emoji need
 them."""
 _MANY_BREAKS = re.compile("\n{3,}")
@@ -75,8 +80,9 @@ def clean(inputs: Inputs, settings: CleanSettings, out: Outputs) -> None:  # noq
     with out.parquet("clean", DOCUMENT) as shard:
         for batch in read_batches(inputs.all("documents"), n_rows=512):
             texts = []
-            for before in batch.column("text").to_pylist():
-                text, steps = clean_text(before)
+            suspect = pc.match_substring_regex(batch.column("text"), GUARD_RE2)
+            for before, is_suspect in zip(batch.column("text").to_pylist(), suspect.to_pylist(), strict=True):
+                text, steps = clean_text(before, is_suspect=is_suspect)
                 texts.append(text)
                 out.counts["documents"] += 1
                 out.counts["empty"] += not text
@@ -85,14 +91,16 @@ def clean(inputs: Inputs, settings: CleanSettings, out: Outputs) -> None:  # noq
             shard.write(batch.set_column(column, DOCUMENT.field("text"), pa.array(texts, pa.large_string())))
 
 
-def clean_text(text: str) -> tuple[str, list[str]]:
+def clean_text(text: str, *, is_suspect: bool = True) -> tuple[str, list[str]]:
     """The repaired text, and which of "repaired" (ftfy), "normalized" (NFC), "spaced" (white space) changed it.
+
+    is_suspect: whether it matches GUARD_RE2; where it does not, ftfy would find nothing
 
     White space: line breaks become "\\n", other blanks than tab and ideographic space become " ", invisible characters
     go, lines lose blanks at their ends, and at most one empty line stands between two others, none at head and tail.
     """
     broken = _with_plain_breaks(text)
-    repaired = repair(broken)
+    repaired = repair(broken) if is_suspect else broken
     normalized = unicodedata.normalize("NFC", repaired)
     spaced = _tidy(normalized if repaired == broken else _with_plain_breaks(normalized))
     steps = {
@@ -124,7 +132,12 @@ def repair(text: str) -> str:
 
 def _tidy(text: str) -> str:
     if not text.isascii():
-        text = _INVISIBLE.sub("", _SPACE.sub(" ", text))
+        for mark in _SPACES:  # several times as fast as a regular expression, since few texts have more than one
+            if mark in text:
+                text = text.replace(mark, " ")
+        for mark in _INVISIBLE:
+            if mark in text:
+                text = text.replace(mark, "")
     if " \n" in text or "\t\n" in text:
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     text = text.rstrip(" \t")

@@ -6,15 +6,18 @@ passes through the driver: results are names of files and counts. The engine kno
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,6 +25,7 @@ from typing import Any, Protocol
 from datassay.corpus.errors import StoreError
 from datassay.corpus.store import Done, Outputs
 
+THREADS = "OMP_NUM_THREADS"
 MAX_ATTEMPTS = 4
 """A task whose worker died this often stops the run."""
 
@@ -81,18 +85,30 @@ class InlineEngine:
 
 
 class LocalEngine:
-    """A pool of spawned processes that lives for the whole run.
+    """A pool of processes that lives for the whole run.
+
+    Workers have the modules `preload` loaded before their first task. On Linux they are forked from a process that
+    does nothing but load these, so that it is done once and its memory shared; elsewhere, and without `preload`, each
+    is a new interpreter. A process has one such server: what is preloaded by it, the first engine decides.
 
     A worker that is killed (out of memory, a crash in native code) breaks its pool; the pool is made anew and the tasks
     that were under way run again, one at a time, up to MAX_ATTEMPTS. They know which attempt they are.
     """
 
-    def __init__(self, n_workers: int, *, initialize: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, n_workers: int, *, preload: Sequence[str] = (), initialize: Callable[[], None] | None = None
+    ) -> None:
         self.n_workers = n_workers
+        self._preload = tuple(preload)
         self._initialize = initialize
+        self._is_forked = bool(preload) and sys.platform == "linux"
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> LocalEngine:
+        if self._is_forked:  # it loads while this process goes on
+            forkserver.set_forkserver_preload([__name__, *self._preload])
+            with _for_workers():
+                forkserver.ensure_running()
         return self
 
     def __exit__(
@@ -159,9 +175,9 @@ class LocalEngine:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self.n_workers,
-                mp_context=multiprocessing.get_context("spawn"),
+                mp_context=multiprocessing.get_context("forkserver" if self._is_forked else "spawn"),
                 initializer=_start_worker,
-                initargs=(os.getpid(), self._initialize),
+                initargs=(self._preload, self._initialize),
             )
         return self._pool
 
@@ -174,17 +190,36 @@ class LocalEngine:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker(parent: int, initialize: Callable[[], None] | None) -> None:
+@contextmanager
+def _for_workers() -> Iterator[None]:
+    """Processes started within use one thread, for processes are the only parallelism, and hear no Ctrl-C."""
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = "1"
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+        if before is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = before
+
+
+def _start_worker(preload: Sequence[str], initialize: Callable[[], None] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when to stop
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.environ["OMP_NUM_THREADS"] = "1"  # one task, one core: processes are the only parallelism
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    os.environ[THREADS] = "1"
     if initialize is not None:
         initialize()
+    for name in preload:
+        importlib.import_module(name)
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, also when the parent was killed."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end_with_driver() -> None:
+    """End this process when the one that made it is gone, also when that was killed."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
     os._exit(1)

@@ -1,8 +1,9 @@
 """What a stage is: a function over shards, what it reads, and the keys by which its results are known.
 
-A task's key is a hash of the stage's name and version, of the settings that the stage reads, and of the contents of
-its input files. A stage's folder is named by the hash of its tasks' keys, so a folder never changes once it is whole;
-a task whose key is known from an older folder of the same stage is linked from there instead of run again.
+A task's key is a hash of the stage's name and version, of the format of files, of the settings that the stage reads,
+and of the contents of its input files. A stage's folder is named by the hash of its tasks' keys, so a folder never
+changes once it is whole; a task whose key is known from an older folder of the same stage is linked from there instead
+of run again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 
 from datassay.corpus.engine import Engine, Inputs, Task, TaskFunction
 from datassay.corpus.hashing import settings_key
-from datassay.corpus.store import Done, FileRecord, adopt, done_path, read_done
+from datassay.corpus.store import FORMAT, Done, FileRecord, adopt, done_path, read_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def plan_tasks(plan: StagePlan, finished: dict[str, StageOutput], run_folder: Pa
             files[name] = (*files.get(name, ()), *(output.folder / file.name for file in selected))
             contents.append([name, [file.content for file in selected]])
         inputs.append(Inputs(files))
-        keys.append(settings_key(plan.name, plan.version, _canonical(settings), contents))
+        keys.append(settings_key(FORMAT, plan.name, plan.version, _canonical(settings), contents))
     folder = run_folder / f"{plan.name}-{settings_key(keys)[:12]}"
     return [
         Task(plan.function, task_inputs, settings, folder, index, key)

@@ -28,6 +28,8 @@ EOS = "<|endoftext|>"
 """`<eos>` as GPT-2 writes it: stands between documents, and is never made from text."""
 EOS_NAMES = (EOS, "<eos>", "</s>", "<|end_of_text|>", "<|im_end|>", "[EOS]")
 """What tokenizers of other projects call it."""
+GPT2_CONTENT = "d2033335a12b5049"
+"""`Tokenizer.content` of GPT-2's, of which is known what `fast_encoding` would find out anew in each process."""
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """How GPT-2 splits text before merging (Radford et al. 2019, encoder.py), with its contractions joined."""
 
@@ -57,7 +59,7 @@ class Tokenizer:
     @cached_property
     def content(self) -> str:
         """16 hex digits that name what it does."""
-        return settings_key(orjson.loads(self.json), self.eos_id)
+        return settings_key(self.json, self.eos_id)
 
     @property
     def vocab_size(self) -> int:
@@ -70,7 +72,7 @@ class Tokenizer:
 
     @cached_property
     def _fast(self) -> Any:
-        return fast_encoding(self.reference)
+        return fast_encoding(self.reference, self.json, is_sound=self.content == GPT2_CONTENT)
 
     def encode(self, text: str) -> Ids:
         """Token ids of one text, without `<eos>`."""
@@ -160,8 +162,8 @@ def _gpt2() -> Tokenizer:
 
     compressed = files("datassay.corpus").joinpath("data/gpt2-merges.txt.gz").read_bytes()
     lines = gzip.decompress(compressed).decode().splitlines()[1:]  # the first says `#version`
-    merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
-    tokens = [*byte_alphabet().values(), *(left + right for left, right in merges)]
+    merges = [(left, right) for left, right in map(str.split, lines)]
+    tokens = [*byte_alphabet().values(), *(line.replace(" ", "") for line in lines)]
     reference = Reference(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
     reference.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     reference.decoder = decoders.ByteLevel()
@@ -176,8 +178,11 @@ def _tokenizer(reference: Any, eos_id: int) -> Tokenizer:
     return Tokenizer(reference, eos_id)
 
 
-def fast_encoding(reference: Any) -> Any | None:
+def fast_encoding(reference: Any, content: str, *, is_sound: bool = False) -> Any | None:
     """A `tiktoken.Encoding` that gives the same ids as `reference`, or None if that is not certain.
+
+    content: of its tokenizer.json
+    is_sound: the reference is known to encode the bytes of every token as that token
 
     tiktoken merges the adjacent pair whose concatenation has the lowest id, the reference the pair whose merge comes
     first. Both do the same if the ids of merges rise in their order, none occurs twice, and the reference encodes the
@@ -186,7 +191,7 @@ def fast_encoding(reference: Any) -> Any | None:
     """
     from tiktoken import Encoding
 
-    config = orjson.loads(reference.to_str())
+    config = orjson.loads(content)
     model = config["model"]
     is_byte_level = (
         model["type"] == "BPE"
@@ -208,7 +213,7 @@ def fast_encoding(reference: Any) -> Any | None:
         return None
     if min(merged, default=256) < max(ids[byte] for byte in to_byte):
         return None
-    if any(len(reference.model.tokenize(token)) != 1 for token in ids):
+    if not is_sound and any(len(reference.model.tokenize(token)) != 1 for token in ids):
         return None
     latin1 = {ord(character): byte for character, byte in to_byte.items()}
     ranks = {token.translate(latin1).encode("latin-1"): i for token, i in ids.items()}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from datassay.corpus.edits import Editor
 from datassay.corpus.engine import Inputs
-from datassay.corpus.store import Outputs, read_batches
+from datassay.corpus.store import SMALL, Outputs, read_batches
 
 VERSION = 2
 
@@ -50,7 +50,7 @@ def write_corpus(inputs: Inputs, settings: WritePlan, out: Outputs) -> None:
     Writes `corpus`, which later stages and queries read, and `jsonl` if the format asks for it.
     """
     with ExitStack() as stack:
-        shard = stack.enter_context(out.parquet("corpus", CORPUS))
+        shard = stack.enter_context(out.parquet("corpus", CORPUS, level=SMALL))
         lines = stack.enter_context(_compressed(out)) if settings.format == "jsonl.zst" else None
         for batch in _kept(inputs, out):
             shard.write(batch)

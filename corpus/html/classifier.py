@@ -14,7 +14,7 @@ from datassay.corpus.errors import InputError
 from datassay.corpus.html.choose import choose, choose_by_rule, keep_index
 from datassay.corpus.html.features import SECOND_FEATURES, add_probabilities, measure
 from datassay.corpus.html.scan import Scan
-from datassay.corpus.html.trees import Trees, probabilities
+from datassay.corpus.html.trees import MAX_LEAVES, Trees, probabilities
 from datassay.corpus.html.units import united
 
 MODEL_PATH = Path(__file__).parents[1] / "data" / "main_text.npz"
@@ -53,6 +53,8 @@ def load(path: Path = MODEL_PATH) -> Classifier | None:
             if arrays["features"].tolist() != list(SECOND_FEATURES):
                 raise InputError(f"{path}: made by another version, with other features: train it anew")
             stages = [Trees(*(arrays[f"{stage}_{field}"] for field in Trees._fields)) for stage in Classifier._fields]
+            if any(np.diff(trees.start).max(initial=0) >= MAX_LEAVES for trees in stages):
+                raise ValueError(f"a tree has more than {MAX_LEAVES} leaves")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: no classifier of blocks; `datassay extractor train` makes one") from error
     return Classifier(*stages)

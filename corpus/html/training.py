@@ -183,40 +183,33 @@ def _stage(pages: Sequence[Prepared], number: int, rounds: tuple[int, int], seed
 
 def flat(booster: lightgbm.Booster) -> Trees:
     """LightGBM's trees as arrays."""
-    feature: list[int] = []
+    columns: list[int] = []
     limit: list[float] = []
     left: list[int] = []
     leaf: list[float] = []
-    root, depth = [], []
+    start = [0]
+
+    def add(node: dict[str, Any], first: int) -> int:
+        """Write down what is below a node, whose leaves begin with number `first` of the tree; their number."""
+        if "leaf_value" in node:
+            leaf.append(node["leaf_value"])
+            return 1
+        n_left = add(node["left_child"], first)
+        n_right = add(node["right_child"], first + n_left)
+        columns.append(node["split_feature"])
+        limit.append(node["threshold"])
+        left.append(((1 << n_left) - 1) << first)
+        return n_left + n_right
+
     for tree in booster.dump_model()["tree_info"]:
-        root.append(len(feature))
-        deepest = 0
-        waiting: list[tuple[dict[str, Any], int, int]] = [(tree["tree_structure"], len(feature), 0)]
-        _extend(feature, limit, left, leaf, n=1)
-        while waiting:
-            node, place, level = waiting.pop()
-            deepest = max(deepest, level)
-            if "leaf_value" in node:
-                leaf[place] = node["leaf_value"]
-                continue
-            below = len(feature)
-            feature[place], limit[place], left[place] = node["split_feature"], node["threshold"], below
-            waiting += [(node["left_child"], below, level + 1), (node["right_child"], below + 1, level + 1)]
-            _extend(feature, limit, left, leaf, n=2)
-        depth.append(deepest)
+        add(tree["tree_structure"], 0)
+        start.append(len(columns))
+    column, place = np.unique(np.array(columns, np.int16), return_inverse=True)
     return Trees(
-        np.array(feature, np.int16),
+        column,
+        place.astype(np.int16),
         np.array(limit, np.float32),
-        np.array(left, np.int32),
+        np.array(left, np.uint32),
+        np.array(start, np.int32),
         np.array(leaf, np.float32),
-        np.array(root, np.int32),
-        np.array(depth, np.int32),
     )
-
-
-def _extend(feature: list[int], limit: list[float], left: list[int], leaf: list[float], *, n: int) -> None:
-    """Room for nodes, which are leaves until they are more."""
-    left += range(len(left), len(left) + n)
-    feature += [0] * n
-    limit += [float("inf")] * n
-    leaf += [0.0] * n

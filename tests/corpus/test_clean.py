@@ -6,13 +6,14 @@ from pathlib import Path
 
 import ftfy
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from ftfy.badness import BADNESS_RE
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datassay.corpus.clean import FTFY, CleanSettings, clean, clean_text, repair
+from datassay.corpus.clean import ASCII_GUARD, FTFY, GUARD, GUARD_RE2, CleanSettings, clean, clean_text, repair
 from datassay.corpus.engine import Inputs
 from datassay.corpus.schema import DOCUMENT
 from datassay.corpus.store import Outputs
@@ -29,8 +30,13 @@ ALPHABET = sorted(
 @example("café — “quoted”\nâ€œquotedâ€\x9d")
 @example("œ ")
 @example("a  ")
+@example("a\r\n&amp\u2028;\x0bÃ\u2029é")
 def test_guard_changes_nothing(text: str) -> None:
     assert repair(text) == ftfy.fix_text(text, FTFY)
+    (is_suspect,) = pc.match_substring_regex(pa.array([text]), GUARD_RE2).to_pylist()
+    guard = ASCII_GUARD if text.isascii() else GUARD
+    assert is_suspect == (guard.search(text) is not None)
+    assert clean_text(text, is_suspect=is_suspect) == clean_text(text)
 
 
 @settings(max_examples=200, deadline=None)

@@ -13,6 +13,7 @@ from datassay.corpus.html.features import FEATURES, N_SECOND, measure
 from datassay.corpus.html.render import PLAIN, Style, written
 from datassay.corpus.html.scan import CHARS, scan
 from datassay.corpus.html.stated import article_body, stated
+from datassay.corpus.html.training import flat
 from datassay.corpus.html.trees import Trees, probabilities
 from datassay.corpus.html.units import united
 
@@ -98,21 +99,37 @@ def test_features_have_their_names() -> None:
 
 
 def test_trees_by_hand() -> None:
-    """One tree: x0 <= 1 gives 2, else x1 <= 0 gives -1, else 3; another gives .5 to all. Leaves lead to themselves."""
-    inf = np.inf
+    """One tree: x0 <= 1 gives 2, else x2 <= 0 gives -1, else 3; another gives .5 to all."""
     trees = Trees(
-        feature=np.array([0, 0, 1, 0, 0, 0], np.int16),
-        limit=np.array([1, inf, 0, inf, inf, inf], np.float32),
-        left=np.array([1, 1, 3, 3, 4, 5], np.int32),
-        leaf=np.array([0, 2, 0, -1, 3, 0.5], np.float32),
-        root=np.array([0, 5], np.int32),
-        depth=np.array([2, 0], np.int32),
+        column=np.array([0, 2], np.int16),
+        place=np.array([1, 0], np.int16),
+        limit=np.array([0, 1], np.float32),
+        left=np.array([0b010, 0b001], np.uint32),
+        start=np.array([0, 2, 2], np.int32),
+        leaf=np.array([2, -1, 3, 0.5], np.float32),
     )
-    features = np.array([[1, 9], [2, 0], [2, 1], [0, 0], [2, 0], [1, 0]], np.float32)
+    nan = np.nan  # goes to the left, as everywhere
+    features = np.array([[1, 7, 9], [2, 7, 0], [2, 7, 1], [0, 7, 0], [2, 7, nan], [nan, 7, 1]], np.float32)
     found = probabilities(trees, features, np.array([True, True, True, False, True, True]))
-    scores = [2.5, -0.5, 3.5, None, -0.5, 2.5]  # five blocks are more than go side by side
+    scores = [2.5, -0.5, 3.5, None, -0.5, 2.5]
     expected = [0.0 if score is None else 1 / (1 + np.exp(-score)) for score in scores]
     assert found.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("n_leaves", [2, 15, 32])
+def test_trees_are_what_lightgbm_made(n_leaves: int) -> None:
+    """To the last leaf, with as many as there may be."""
+    import lightgbm
+
+    rng = np.random.default_rng(n_leaves)
+    features = rng.normal(size=(2000, 9)).round(2).astype(np.float32)
+    wanted = features[:, 1] * features[:, 4] + rng.normal(size=2000) > 0.5
+    parameters = {"objective": "binary", "num_leaves": n_leaves, "num_threads": 1, "verbose": -1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(features, wanted), 20)
+    trees = flat(booster)
+    assert np.diff(trees.start).tolist() == [n_leaves - 1] * 20
+    found = probabilities(trees, features, np.ones(2000, np.bool_))
+    assert found.tolist() == pytest.approx(booster.predict(features).tolist(), abs=1e-6)
 
 
 ARTICLE = (

@@ -15,6 +15,7 @@ from datassay.corpus.errors import InputError
 from datassay.corpus.store import Outputs
 from datassay.corpus.tokenizer import (
     EOS,
+    GPT2_CONTENT,
     Tokenizer,
     TrainTokenizerSettings,
     fast_encoding,
@@ -55,6 +56,10 @@ def test_gpt2_ids(gpt2: Tokenizer) -> None:
     assert (gpt2.vocab_size, gpt2.eos_id, gpt2.dtype) == (50257, 50256, np.uint16)
 
 
+def test_gpt2_is_known(gpt2: Tokenizer) -> None:
+    assert gpt2.content == parse_tokenizer(gpt2.json).content == GPT2_CONTENT
+
+
 def test_end_of_text_is_never_made_from_text(gpt2: Tokenizer, trained: Tokenizer) -> None:
     for tokenizer in (gpt2, trained, parse_tokenizer(trained.json)):
         ids = tokenizer.encode(EOS)
@@ -66,7 +71,7 @@ def test_end_of_text_is_never_made_from_text(gpt2: Tokenizer, trained: Tokenizer
 @pytest.mark.parametrize("text", TEXTS)
 def test_fast_ids_are_the_references(gpt2: Tokenizer, trained: Tokenizer, text: str) -> None:
     for tokenizer in (gpt2, trained):
-        assert fast_encoding(tokenizer.reference) is not None
+        assert fast_encoding(tokenizer.reference, tokenizer.json) is not None
         ids = tokenizer.encode(text)
         assert ids.tolist() == by_reference(tokenizer, text)
         assert tokenizer.decode(ids) == text
@@ -96,12 +101,13 @@ def test_no_fast_path_where_ids_would_differ(trained: Tokenizer) -> None:
     config = json.loads(trained.json)
     config["model"]["merges"].reverse()  # the order of merges is no longer that of ids
     shuffled = parse_tokenizer(json.dumps(config))
-    assert fast_encoding(shuffled.reference) is None
+    assert fast_encoding(shuffled.reference, shuffled.json) is None
     assert shuffled.encode(TEXTS[1]).tolist() == by_reference(shuffled, TEXTS[1])
 
     config = json.loads(trained.json)
     config["normalizer"] = {"type": "Lowercase"}
-    assert fast_encoding(parse_tokenizer(json.dumps(config)).reference) is None
+    lower = parse_tokenizer(json.dumps(config))
+    assert fast_encoding(lower.reference, lower.json) is None
 
 
 def test_training_gives_the_same_ids_again(trained: Tokenizer) -> None:
