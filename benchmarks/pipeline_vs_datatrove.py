@@ -13,8 +13,8 @@ those of real pages. Pages with few words in ASCII letters stay near duplicates.
 
 The same steps on both sides: WARC, main text, language (fastText's lid.176.ftz, English from .65 on), the filters of
 FineWeb's script, MinHash of 14 bands of 8, the corpus written, GPT-2's tokens. Wall time and CPU time are of the
-command with all processes that it waited for, start and imports included. Our compiled functions are cached before,
-once per installation.
+command with all processes below it, start and imports included. Our compiled functions are cached before, once per
+installation.
 """
 
 from __future__ import annotations
