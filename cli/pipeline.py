@@ -45,8 +45,10 @@ from datassay.corpus import (
 from datassay.corpus.engine import TaskFunction
 from datassay.corpus.errors import MissingExtraError
 from datassay.corpus.given import CopySettings, copy_file, given_file
+from datassay.corpus.html.classifier import load_given
 from datassay.corpus.ingest import IngestSettings
 from datassay.corpus.language import LanguageSettings
+from datassay.corpus.page_extractor import ExtractSettings
 from datassay.corpus.records import InputFile
 from datassay.corpus.stage import All, Each, Link, Partition, StageOutput, StagePlan
 from datassay.dedup import bloom, repeats_plan
@@ -188,6 +190,7 @@ def _census(plan: Plan) -> StagePlan:
 
 
 def _extract(plan: Plan) -> StagePlan:
+    recipe = plan.recipe
     share = plan.share if plan.limit is None else min(plan.share, share_of(plan.finished["census"], plan.limit))
     settings = [
         IngestSettings(
@@ -195,7 +198,8 @@ def _extract(plan: Plan) -> StagePlan:
             fields=plan.recipe.input.fields if plan.is_input(shard) else {},
             keep_languages=plan.languages.keep,
             languages=identification(plan.recipe).model_copy(update={"paragraphs": False}),  # the gate looks at pages
-            extract=plan.recipe.extract,
+            extract=ExtractSettings(**recipe.extract.model_dump(exclude={"model"})),
+            classifier=None if recipe.extract.model is None else given_file(recipe.extract.model),
             share=share if plan.is_input(shard) else 1.0,
             seed=plan.recipe.seed,
         )
@@ -595,6 +599,8 @@ def check_given_files(recipe: Recipe) -> None:
     named as: a stage that comes hours later would find it."""
     for signal in recipe.signals:
         _user_settings(signal)
+    if recipe.extract.model is not None:
+        load_given(Path(recipe.extract.model))
     given = [recipe.language, recipe.quality, *recipe.scores]
     for models in given:
         if models is not None and models.model is not None and not isinstance(models, GptScore):

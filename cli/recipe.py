@@ -141,6 +141,7 @@ def find_line(source: str, location: Sequence[int | str]) -> int | None:
 
 PATHS = {
     "input": ("paths", "paths_from"),
+    "extract": ("model",),
     "language": ("model",),
     "urls": ("block_files", "folder", "allow_files", "hard_word_files", "soft_word_files", "substring_files"),
     "bad_words": ("lists",),

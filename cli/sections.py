@@ -492,6 +492,13 @@ class AblateSection(Section):
         return self
 
 
+class ExtractSection(ExtractSettings, frozen=True, extra="forbid"):
+    """How pages become text."""
+
+    model: str | None = None
+    """Path of a classifier of your own, by `datassay extractor train`; the one that comes with datassay if none."""
+
+
 class Recipe(Section):
     """Everything that decides what a run makes."""
 
@@ -500,7 +507,7 @@ class Recipe(Section):
     seed: int = 0
     """Seed of every choice by hash."""
     input: InputSection
-    extract: ExtractSettings = ExtractSettings()
+    extract: ExtractSection = ExtractSection()
     language: LanguageSection | None = None
     rules: tuple[RulesEntry, ...] = ()
     edits: tuple[EditsEntry, ...] = ()

@@ -15,7 +15,9 @@ from pydantic import BaseModel, Field, field_serializer
 from datassay.corpus.engine import Inputs
 from datassay.corpus.errors import InputError
 from datassay.corpus.extract import Extraction
+from datassay.corpus.given import GivenFile
 from datassay.corpus.hashing import seed_of, uniform
+from datassay.corpus.html.classifier import MODEL_PATH
 from datassay.corpus.language import IdentifySettings, identify, load_model
 from datassay.corpus.page_extractor import ExtractSettings, Page, PageExtractor
 from datassay.corpus.readers import read_records
@@ -59,6 +61,8 @@ class IngestSettings(BaseModel, frozen=True, extra="forbid"):
     languages: IdentifySettings = IdentifySettings()
     """What the gate identifies languages with."""
     extract: ExtractSettings = ExtractSettings()
+    classifier: GivenFile | None = None
+    """Another one than ours to find main text with."""
     share: float = Field(default=1.0, gt=0, le=1)
     """Share of the pages that are taken, by hash of id; the others are skipped as `not_sampled`."""
     seed: int = 0
@@ -81,7 +85,9 @@ def ingest(inputs: Inputs, settings: IngestSettings, out: Outputs) -> None:  # n
     if settings.extract.gate and settings.keep_languages:
         load_model(settings.languages.path)  # before the first page, whose guard does not count it
         gate = partial(is_wanted, settings=settings)
-    extractor = PageExtractor(settings.extract, out, gate)
+    extractor = PageExtractor(
+        settings.extract, out, gate, MODEL_PATH if settings.classifier is None else settings.classifier.path
+    )
     with ExitStack() as stack:
         documents = Batches(stack.enter_context(out.parquet("documents", DOCUMENT)))
         doubts = Batches(stack.enter_context(out.parquet("extraction", EXTRACTION)))
