@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from datassay.corpus.errors import StoreError
 from datassay.corpus.store import Done, Outputs
 
 THREADS = "OMP_NUM_THREADS"
+STOPS = (signal.SIGINT, signal.SIGTERM)
 MAX_ATTEMPTS = 4
 """A task whose worker died this often stops the run."""
 
@@ -154,7 +155,8 @@ class LocalEngine:
 
     def _submit(self, task: Task, attempt: int) -> Future[Done]:
         try:
-            return self._ready_pool().submit(run_task, task, attempt)
+            with _uninterrupted():  # a worker that is just starting must be known to be ended
+                return self._ready_pool().submit(run_task, task, attempt)
         except BrokenProcessPool as error:  # a worker died since the last look
             future: Future[Done] = Future()
             future.set_exception(error)
@@ -193,6 +195,7 @@ class LocalEngine:
 @contextmanager
 def _for_workers() -> Iterator[None]:
     """Processes started within use one thread, for processes are the only parallelism, and hear no Ctrl-C."""
+    resource_tracker.ensure_running()  # for it would hear signals again
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -204,6 +207,23 @@ def _for_workers() -> Iterator[None]:
             del os.environ[THREADS]
         else:
             os.environ[THREADS] = before
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What SIGINT and SIGTERM do, they do after the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPS}
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler if handler is not None else signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.Signals(came[0]))
 
 
 def _start_worker(preload: Sequence[str], initialize: Callable[[], None] | None) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,31 @@ def test_a_polite_stop_says_how_to_go_on(
     request = Request(tiny / "recipe.toml", run, until=LAST_STAGE, workers=0)
     assert run_recipe(request) == 0
     assert differences(run, finished) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+@pytest.mark.parametrize("seconds", [0, 0.3, 0.8])
+def test_a_stop_while_the_workers_start_is_as_polite(tiny: Path, tmp_path: Path, seconds: float) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'name = "stopped"\n[input]\npaths = ["{tiny}/pages.warc.gz"]\n')
+    process = start(recipe, tmp_path / "run", "--until", "text", "--workers", "2")
+    wait_for(lambda: has_server(process.pid), lambda: process.poll() is None)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.endswith("stopped; the same command continues\n")
+
+
+def has_server(session: int) -> bool:
+    """Whether the process that workers are forked from has begun."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_inside = int((folder / "stat").read_text().rpartition(") ")[2].split()[3]) == session
+            if is_inside and b"forkserver" in (folder / "cmdline").read_bytes():
+                return True
+    return False
 
 
 def test_a_locked_run_is_left_alone(tiny: Path, tmp_path: Path) -> None:
