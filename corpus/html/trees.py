@@ -2,8 +2,8 @@
 
 No way through a tree is taken. Every split is asked about all blocks at once, and strikes out the leaves below it on
 the other side; of those that are left, the leftmost one is the block's. Many more questions, but each of them is eight
-or sixteen blocks in one instruction: 3.5 to 4.5 times as fast. After QuickScorer (Lucchese et al., SIGIR 2015,
-doi:10.1145/2766462.2767733).
+or sixteen blocks in one instruction: two to four times as fast, the more blocks the better. After QuickScorer (Lucchese
+et al., SIGIR 2015, doi:10.1145/2766462.2767733).
 """
 
 from __future__ import annotations
