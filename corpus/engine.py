@@ -157,9 +157,13 @@ class LocalEngine:
         try:
             with _uninterrupted():  # a worker that is just starting must be known to be ended
                 return self._ready_pool().submit(run_task, task, attempt)
-        except BrokenProcessPool as error:  # a worker died since the last look
+        except (
+            BrokenProcessPool,
+            EOFError,
+            ConnectionError,
+        ) as error:  # a worker died, or what it was to be forked from
             future: Future[Done] = Future()
-            future.set_exception(error)
+            future.set_exception(BrokenProcessPool(str(error)))
             return future
 
     def _again(self, tasks: Sequence[Task], broken: Sequence[int], attempts: list[int]) -> list[int]:

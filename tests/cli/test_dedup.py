@@ -462,14 +462,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def a_worker_of(process: subprocess.Popen[str]) -> int:
-    """The process that it started last, as soon as it has started two: one only keeps its books."""
+    """As soon as it has one: a child of the process that it starts to fork workers from."""
     while process.poll() is None:
-        threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-        children = [int(pid) for path in threads for pid in path.read_text().split()]
-        if len(children) > 1:
-            return max(children)
+        for server in children(process.pid):
+            if b"forkserver" in Path(f"/proc/{server}/cmdline").read_bytes() and (workers := children(server)):
+                return max(workers)
         time.sleep(0.01)
     raise AssertionError("it ended before it had a worker")
+
+
+def children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in threads for child in path.read_text().split()]
 
 
 def test_a_run_killed_after_every_stage_ends_as_one_that_was_not(batches: Path) -> None:

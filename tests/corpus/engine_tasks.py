@@ -52,10 +52,19 @@ def say_who_and_wait(inputs: Inputs, settings: str, out: Outputs) -> None:  # no
         time.sleep(1)
 
 
-def drive_for_ever(folder: str) -> None:
+def drive_for_ever(folder: str, *preload: str) -> None:
     """A driver with two workers that are busy until someone ends them."""
     from datassay.corpus.engine import LocalEngine, Task
 
     tasks = [Task(say_who_and_wait, Inputs({}), folder, Path(folder), i, "key") for i in range(2)]
-    with LocalEngine(2) as engine:
+    with LocalEngine(2, preload=preload) as engine:
         list(engine.run(tasks))
+
+
+def drive(folder: str, *preload: str) -> None:
+    """A driver that writes four numbers with two workers."""
+    from datassay.corpus.engine import LocalEngine, Task
+
+    tasks = [Task(write_number, Inputs({}), i, Path(folder) / "stage-0", i, f"key {i}") for i in range(4)]
+    with LocalEngine(2, preload=preload) as engine:
+        assert len(list(engine.run(tasks))) == 4

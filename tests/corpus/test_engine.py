@@ -101,16 +101,44 @@ def test_engine_works_on_after_an_error(tmp_path: Path, functions: ModuleType) -
     assert numbers(tmp_path) == ["1", "2"]
 
 
+def driver(function: str, *arguments: str, path: Path = HERE) -> subprocess.Popen[bytes]:
+    """A process that calls a function of engine_tasks; modules are found in `path`, too."""
+    code = f"import engine_tasks; engine_tasks.{function}(*{arguments!r})"
+    paths = os.pathsep.join([str(HERE), str(path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+
+
+@pytest.mark.parametrize("preload", [(), ("json",)], ids=["new interpreters", "forked"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_driver(tmp_path: Path, number: signal.Signals) -> None:
-    code = f"import engine_tasks; engine_tasks.drive_for_ever({str(tmp_path)!r})"
-    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    driver = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
+def test_workers_end_with_their_driver(tmp_path: Path, number: signal.Signals, preload: tuple[str, ...]) -> None:
+    process = driver("drive_for_ever", str(tmp_path), *preload)
     try:
         assert wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2), "the workers did not begin"
         workers = [int(found.stem) for found in tmp_path.glob("*.pid")]
-        driver.send_signal(number)
-        assert driver.wait(60) == -number
+        process.send_signal(number)
+        assert process.wait(60) == -number
         assert wait_until(lambda: not any(map(is_alive, workers))), "workers outlived their driver"
     finally:
-        driver.kill()
+        process.kill()
+
+
+LOADED = """
+import os, pathlib, signal
+place = pathlib.Path(__file__).parent
+(place / f"{os.getpid()}.loaded").touch()
+if not (place / "died").exists():
+    (place / "died").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux")
+@pytest.mark.parametrize("dies", [False, True])
+def test_modules_are_loaded_once_and_anew_after_a_death(tmp_path: Path, dies: bool) -> None:
+    """The process that workers are forked from can be killed before the first one is there, too."""
+    (tmp_path / "loaded_once.py").write_text(LOADED)
+    if not dies:
+        (tmp_path / "died").touch()
+    assert driver("drive", str(tmp_path), "loaded_once", path=tmp_path).wait(120) == 0
+    assert numbers(tmp_path) == ["0", "1", "2", "3"]
+    assert len(list(tmp_path.glob("*.loaded"))) == 1 + dies
