@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +27,8 @@ from datassay.corpus.errors import StoreError
 from datassay.corpus.store import Done, Outputs
 
 THREADS = "OMP_NUM_THREADS"
+SECONDS_BETWEEN_STARTS = (0.1, 0.5, 2.0, 0.0)
+"""A worker that cannot be started is tried again after so long."""
 STOPS = (signal.SIGINT, signal.SIGTERM)
 MAX_ATTEMPTS = 4
 """A task whose worker died this often stops the run."""
@@ -154,17 +157,18 @@ class LocalEngine:
         return not running or (is_calm and len(running) < self.n_workers)
 
     def _submit(self, task: Task, attempt: int) -> Future[Done]:
-        try:
-            with _uninterrupted():  # a worker that is just starting must be known to be ended
-                return self._ready_pool().submit(run_task, task, attempt)
-        except (
-            BrokenProcessPool,
-            EOFError,
-            ConnectionError,
-        ) as error:  # a worker died, or what it was to be forked from
-            future: Future[Done] = Future()
-            future.set_exception(BrokenProcessPool(str(error)))
-            return future
+        for seconds in SECONDS_BETWEEN_STARTS:
+            try:
+                with _uninterrupted():  # a worker that is just starting must be known to be ended
+                    return self._ready_pool().submit(run_task, task, attempt)
+            except BrokenProcessPool as error:  # a worker died since the last look
+                future: Future[Done] = Future()
+                future.set_exception(error)
+                return future
+            except (EOFError, ConnectionError):  # what it was to be forked from has died, or is about to
+                self.stop()
+                time.sleep(seconds)
+        raise StoreError("no worker can be started: what they are forked from dies (out of memory?)")
 
     def _again(self, tasks: Sequence[Task], broken: Sequence[int], attempts: list[int]) -> list[int]:
         for i in broken:
