@@ -136,9 +136,10 @@ def test_a_polite_stop_says_how_to_go_on(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 @pytest.mark.parametrize("seconds", [0, 0.3, 0.8])
-def test_a_stop_while_the_workers_start_is_as_polite(tiny: Path, tmp_path: Path, seconds: float) -> None:
+def test_a_stop_while_the_workers_start_is_as_polite(tmp_path: Path, seconds: float) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f'name = "stopped"\n[input]\npaths = ["{tiny}/pages.warc.gz"]\n')
+    sample = Path(__file__).parents[2] / "examples" / "sample"  # takes seconds, so that it is not done before the stop
+    recipe.write_text(f'name = "stopped"\n[input]\npaths = ["{sample}/*.warc.gz"]\n')
     process = start(recipe, tmp_path / "run", "--until", "text", "--workers", "2")
     wait_for(lambda: has_server(process.pid), lambda: process.poll() is None)
     time.sleep(seconds)
