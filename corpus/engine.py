@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +27,11 @@ from datassay.corpus.errors import StoreError
 from datassay.corpus.store import Done, Outputs
 
 THREADS = "OMP_NUM_THREADS"
+"""One task, one core: processes are the only parallelism."""
 SECONDS_BETWEEN_STARTS = (0.1, 0.5, 2.0, 0.0)
 """A worker that cannot be started is tried again after so long."""
 STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Signals on which the driver ends its workers."""
 MAX_ATTEMPTS = 4
 """A task whose worker died this often stops the run."""
 
@@ -135,7 +137,7 @@ class LocalEngine:
                     i = running.pop(future)
                     try:
                         done = future.result()
-                    except BrokenProcessPool:
+                    except (BrokenProcessPool, CancelledError):  # of a pool that was ended
                         broken.append(i)
                     else:
                         yield done
@@ -202,7 +204,7 @@ class LocalEngine:
 
 @contextmanager
 def _for_workers() -> Iterator[None]:
-    """Processes started within use one thread, for processes are the only parallelism, and hear no Ctrl-C."""
+    """Processes started within use one thread, and hear no Ctrl-C."""
     resource_tracker.ensure_running()  # for it would hear signals again
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
