@@ -191,17 +191,19 @@ def _census(plan: Plan) -> StagePlan:
 
 def _extract(plan: Plan) -> StagePlan:
     recipe = plan.recipe
+    extraction = ExtractSettings(**recipe.extract.model_dump(exclude={"model"}))
+    classifier = None if recipe.extract.model is None else given_file(recipe.extract.model)
     share = plan.share if plan.limit is None else min(plan.share, share_of(plan.finished["census"], plan.limit))
     settings = [
         IngestSettings(
             files=files,
-            fields=plan.recipe.input.fields if plan.is_input(shard) else {},
+            fields=recipe.input.fields if plan.is_input(shard) else {},
             keep_languages=plan.languages.keep,
-            languages=identification(plan.recipe).model_copy(update={"paragraphs": False}),  # the gate looks at pages
-            extract=ExtractSettings(**recipe.extract.model_dump(exclude={"model"})),
-            classifier=None if recipe.extract.model is None else given_file(recipe.extract.model),
+            languages=identification(recipe).model_copy(update={"paragraphs": False}),  # the gate looks at pages
+            extract=extraction,
+            classifier=classifier,
             share=share if plan.is_input(shard) else 1.0,
-            seed=plan.recipe.seed,
+            seed=recipe.seed,
         )
         for shard, files in enumerate(plan.shards)
     ]

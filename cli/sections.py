@@ -492,7 +492,7 @@ class AblateSection(Section):
         return self
 
 
-class ExtractSection(ExtractSettings, frozen=True, extra="forbid"):
+class ExtractSection(ExtractSettings):
     """How pages become text."""
 
     model: str | None = None
