@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -162,27 +163,26 @@ def test_scores_are_combined_and_cut_by_group(tiny: Path, tmp_path: Path) -> Non
     assert any("of language en" in str(limit) for (limit,) in reasons)
 
 
+def filtered(folder: Path, inputs: Sequence[Path], rules: str) -> RunFolder:
+    """A run of these rules alone."""
+    recipe = folder / "recipe.toml"
+    paths = [str(path) for path in inputs]
+    recipe.write_text(f"[input]\npaths = {paths}\n[dedup]\nexact = false\nminhash = false\n{rules}")
+    assert run_recipe(Request(recipe, folder / "run", until="write", workers=0)) == 0
+    return open_run(folder / "run")
+
+
 def test_a_rule_may_measure_what_no_edit_makes(tiny: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        f'[input]\npaths = ["{tiny}/rows.jsonl"]\n[dedup]\nexact = false\nminhash = false\n'
-        '[[rules]]\npreset = "refinedweb"\n[[rules]]\nname = "pii"\nkeep = "pii_count <= 5"\n'
-    )
-    assert run_recipe(Request(recipe, tmp_path / "run", until="write", workers=0)) == 0
-    run = open_run(tmp_path / "run")
+    rules = '[[rules]]\npreset = "refinedweb"\n[[rules]]\nname = "pii"\nkeep = "pii_count <= 5"\n'
+    run = filtered(tmp_path, [tiny / "rows.jsonl"], rules)
     assert rows(run, "SELECT count(*) FROM edits") == [(0,)]
     assert rows(run, "SELECT max(pii_count), max(refinedweb_cut_word_fraction) < 0.05 FROM signals") == [(1, True)]
     assert "edited" not in run.counts("write")
 
 
 def test_doubt_of_extraction_is_a_signal_for_rules(tiny: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        f'[input]\npaths = ["{tiny}/*.warc.gz", "{tiny}/rows.jsonl"]\n[dedup]\nexact = false\nminhash = false\n'
-        '[[rules]]\nname = "clear"\nkeep = "extraction_doubt IS NULL OR extraction_doubt < 0.02"\n'
-    )
-    assert run_recipe(Request(recipe, tmp_path / "run", until="write", workers=0)) == 0
-    run = open_run(tmp_path / "run")
+    rule = '[[rules]]\nname = "clear"\nkeep = "extraction_doubt IS NULL OR extraction_doubt < 0.02"\n'
+    run = filtered(tmp_path, [tiny / "*.warc.gz", tiny / "rows.jsonl"], rule)
     kept = rows(run, "SELECT keep, extraction_doubt FROM decisions JOIN signals USING (id)")
     assert all(keep == (doubt is None or doubt < 0.02) for keep, doubt in kept)  # type: ignore[operator]
     assert {(keep, doubt is None) for keep, doubt in kept} == {(True, True), (True, False), (False, False)}

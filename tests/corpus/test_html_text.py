@@ -13,7 +13,6 @@ from datassay.corpus.html.features import FEATURES, N_SECOND, measure
 from datassay.corpus.html.render import PLAIN, Style, written
 from datassay.corpus.html.scan import CHARS, scan
 from datassay.corpus.html.stated import article_body, stated
-from datassay.corpus.html.training import flat
 from datassay.corpus.html.trees import Trees, probabilities
 from datassay.corpus.html.units import united
 
@@ -114,22 +113,6 @@ def test_trees_by_hand() -> None:
     scores = [2.5, -0.5, 3.5, None, -0.5, 2.5]
     expected = [0.0 if score is None else 1 / (1 + np.exp(-score)) for score in scores]
     assert found.tolist() == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("n_leaves", [2, 15, 32])
-def test_trees_are_what_lightgbm_made(n_leaves: int) -> None:
-    """To the last leaf, with as many as there may be."""
-    import lightgbm
-
-    rng = np.random.default_rng(n_leaves)
-    features = rng.normal(size=(2000, 9)).round(2).astype(np.float32)
-    wanted = features[:, 1] * features[:, 4] + rng.normal(size=2000) > 0.5
-    parameters = {"objective": "binary", "num_leaves": n_leaves, "num_threads": 1, "verbose": -1}
-    booster = lightgbm.train(parameters, lightgbm.Dataset(features, wanted), 20)
-    trees = flat(booster)
-    assert np.diff(trees.start).tolist() == [n_leaves - 1] * 20
-    found = probabilities(trees, features, np.ones(2000, np.bool_))
-    assert found.tolist() == pytest.approx(booster.predict(features).tolist(), abs=1e-6)
 
 
 ARTICLE = (

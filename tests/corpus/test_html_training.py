@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datassay.corpus.html.classifier import load, main_blocks, save
+from datassay.corpus.errors import InputError
+from datassay.corpus.html.classifier import Classifier, load, main_blocks, save
 from datassay.corpus.html.labels import labels
 from datassay.corpus.html.render import written
 from datassay.corpus.html.scan import scan
+from datassay.corpus.html.trees import MAX_LEAVES, probabilities
 
 pytest.importorskip("rapidfuzz", exc_type=ImportError)
 pytest.importorskip("lightgbm", exc_type=ImportError)
@@ -60,3 +62,32 @@ def test_cells_of_a_table_are_words_apart() -> None:
     prepared = prepare(Example(f"<main><table>{table}</table></main>".encode(), "\n".join("\t".join(r) for r in rows)))
     assert prepared is not None
     assert prepared.is_wanted.tolist() == [True]  # a table of data is one block
+
+
+@pytest.mark.parametrize("n_leaves", [2, 15, 32])
+def test_trees_are_what_lightgbm_made(n_leaves: int) -> None:
+    """To the last leaf, with as many as there may be."""
+    import lightgbm
+
+    from datassay.corpus.html.training import flat
+
+    rng = np.random.default_rng(n_leaves)
+    features = rng.normal(size=(2000, 9)).round(2).astype(np.float32)
+    wanted = features[:, 1] * features[:, 4] + rng.normal(size=2000) > 0.5
+    parameters = {"objective": "binary", "num_leaves": n_leaves, "num_threads": 1, "verbose": -1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(features, wanted), 20)
+    trees = flat(booster)
+    assert np.diff(trees.start).tolist() == [n_leaves - 1] * 20
+    found = probabilities(trees, features, np.ones(2000, np.bool_))
+    assert found.tolist() == pytest.approx(booster.predict(features).tolist(), abs=1e-6)
+
+
+def test_a_tree_with_more_leaves_than_there_may_be_is_refused(tmp_path: Path) -> None:
+    ours = load()
+    assert ours is not None
+    for n_splits in (MAX_LEAVES - 1, MAX_LEAVES):
+        tree = ours.first._replace(start=np.array([0, n_splits], np.int32))
+        save(Classifier(tree, ours.second), tmp_path / f"{n_splits}.npz")
+    assert load(tmp_path / f"{MAX_LEAVES - 1}.npz") is not None
+    with pytest.raises(InputError, match="no classifier of blocks"):
+        load(tmp_path / f"{MAX_LEAVES}.npz")

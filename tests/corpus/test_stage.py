@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from datassay.corpus import stage
 from datassay.corpus.engine import InlineEngine, Inputs
 from datassay.corpus.stage import All, Each, Partition, StageOutput, StagePlan, plan_tasks, run_stage, waiting_tasks
 from datassay.corpus.store import Outputs
@@ -162,7 +163,9 @@ def keys(plan: StagePlan, finished: dict[str, StageOutput], folder: Path) -> lis
     return [task.key for task in plan_tasks(plan, finished, folder)]
 
 
-def test_key_follows_name_version_settings_and_content_alone(run: Run, tmp_path: Path) -> None:
+def test_key_follows_name_version_settings_content_and_format_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run([["a"], ["b"]])
     plan = StagePlan("margin", add_margin, 1, (Each("strip", "stripped", "text"),), [Margin(), Margin()])
     known = keys(plan, run.finished, tmp_path)
@@ -178,6 +181,8 @@ def test_key_follows_name_version_settings_and_content_alone(run: Run, tmp_path:
         replace(plan, links=(All("strip", "stripped", "text"),)),
     ):
         assert not set(keys(other, run.finished, tmp_path)) & set(known)
+    monkeypatch.setattr(stage, "FORMAT", stage.FORMAT + 1)
+    assert not set(keys(plan, run.finished, tmp_path)) & set(known)
 
 
 def write_partitions(inputs: Inputs, settings: Texts, out: Outputs) -> None:  # noqa: ARG001
