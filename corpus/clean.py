@@ -41,7 +41,9 @@ class CleanSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 _CONTROL = "\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u206a-\u206f\ufeff\ufff9-\ufffc"
-"""What ftfy removes or replaces wherever it stands; and surrogates, which no UTF-8 has."""
+"""What ftfy removes or replaces wherever it stands…"""
+_SURROGATES = r"\ud800-\udfff"
+"""…and these, which no text in UTF-8 has."""
 _ENTITY = r"\#?[0-9A-Za-z]{1,24};"
 """After the "&"."""
 _SUSPECT = "ÂÃØÙŒœ"
@@ -55,8 +57,8 @@ _RARE = "".join(characters for name, characters in MOJIBAKE_CATEGORIES.items() i
 
 ASCII_GUARD = re.compile(rf"[\x00-\x08\x0b\x0e-\x1f\x7f&](?:(?<!&)|{_ENTITY})")
 GUARD = re.compile(
-    rf"[{_CONTROL}\ud800-\udfff{_SUSPECT}{_RARE}Ђ&]"
-    rf"(?:(?<=[{_CONTROL}\ud800-\udfff{_SUSPECT}])|(?<=[{_RARE}])[{_RARE}{_LETTERS}]|(?<=[{_LETTERS}][{_RARE}])|(?<=[вВ]Ђ)"
+    rf"[{_CONTROL}{_SURROGATES}{_SUSPECT}{_RARE}Ђ&]"
+    rf"(?:(?<=[{_CONTROL}{_SURROGATES}{_SUSPECT}])|(?<=[{_RARE}])[{_RARE}{_LETTERS}]|(?<=[{_LETTERS}][{_RARE}])|(?<=[вВ]Ђ)"
     rf"|(?<=[ÎÐ])[{_COMMON}]|(?<=&){_ENTITY})"
 )
 """Where ftfy could act, with FTFY: all its other rules for mojibake ask for two such neighbours outside ASCII. A search

@@ -583,7 +583,7 @@ def datasets() -> Iterator[str]:
     assert not missing, f"datasets without a schema here: {missing}"
     yield (
         f"Views of `datassay query` and of the Python door: {', '.join(map(code, DATASETS))}, `user_NAME` for each "
-        "signal of your own, and `signals`, which has all columns of `text`, `language`, `quality` and your own; views "
+        "signal of your own, and `signals`, which has all columns of those that hold signals and of your own; views "
         "only: `clusters` (`cluster`, `n_documents`, `kept`), which `decisions` say.\n"
     )
     yield (
